@@ -1,0 +1,188 @@
+#include "base/buf.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FIRST_ROOM = 64 };
+
+struct view
+view_str(const char *s)
+{
+	return s == NULL ? VIEW("") : (struct view){ s, strlen(s) };
+}
+
+bool
+view_is(struct view v, const char *s)
+{
+	return v.n == strlen(s) && memcmp(v.p, s, v.n) == 0;
+}
+
+bool
+view_begins(struct view v, const char *s)
+{
+	const size_t n = strlen(s);
+
+	return v.n >= n && memcmp(v.p, s, n) == 0;
+}
+
+bool
+view_has(struct view v, const char *s)
+{
+	return memmem(v.p, v.n, s, strlen(s)) != NULL;
+}
+
+/* Makes room for n more bytes and a NUL, or spoils the buf. */
+static bool
+make_room(struct buf *b, size_t n)
+{
+	size_t cap = b->cap == 0 ? FIRST_ROOM : b->cap;
+	char *data;
+
+	MUST(b->limit < SIZE_MAX);
+	if (b->spoilt || n > b->limit - b->len)
+		goto spoil;
+	while (cap < b->len + n + 1)
+		cap = cap <= b->limit / 2 ? cap * 2 : b->limit + 1;
+	if (cap != b->cap) {
+		data = realloc(b->data, cap);
+		if (data == NULL)
+			goto spoil;
+		b->data = data;
+		b->cap = cap;
+	}
+	return true;
+spoil:
+	b->spoilt = true;
+	return false;
+}
+
+char *
+buf_room(struct buf *b, size_t n)
+{
+	char *at;
+
+	if (!make_room(b, n))
+		return NULL;
+	at = b->data + b->len;
+	b->len += n;
+	b->data[b->len] = '\0';
+	return at;
+}
+
+void
+buf_add(struct buf *b, struct view v)
+{
+	char *at;
+
+	if (v.n == 0)
+		return;
+	at = buf_room(b, v.n);
+	if (at != NULL)
+		memcpy(at, v.p, v.n);
+}
+
+void
+buf_fmt(struct buf *b, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(NULL, 0, fmt, ap);
+	va_end(ap);
+	if (n < 0) {
+		b->spoilt = true;
+		return;
+	}
+	if (n == 0 || !make_room(b, (size_t)n))
+		return;
+	va_start(ap, fmt);
+	(void)vsnprintf(b->data + b->len, (size_t)n + 1, fmt, ap);
+	va_end(ap);
+	b->len += (size_t)n;
+}
+
+/* Bytes of the UTF-8 character at p (RFC 3629), or 0 when it is none. */
+static size_t
+utf8_at(const unsigned char *p, size_t n)
+{
+	size_t len, i;
+
+	if (p[0] < 0x80)
+		return 1;
+	if (p[0] < 0xc2 || p[0] > 0xf4)
+		return 0;
+	len = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+	if (n < len)
+		return 0;
+	for (i = 1; i < len; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
+	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
+		return 0;
+	return len;
+}
+
+void
+buf_json(struct buf *b, struct view v)
+{
+	const unsigned char *p = (const unsigned char *)v.p;
+	size_t i, len;
+
+	buf_add(b, VIEW("\""));
+	for (i = 0; i < v.n; i += len) {
+		len = utf8_at(p + i, v.n - i);
+		if (len == 0) {
+			buf_add(b, VIEW("\\ufffd"));
+			len = 1;
+		} else if (p[i] < 0x20 || p[i] == 0x7f) {
+			buf_fmt(b, "\\u%04x", p[i]);
+		} else {
+			if (p[i] == '"' || p[i] == '\\')
+				buf_add(b, VIEW("\\"));
+			buf_add(b, (struct view){ v.p + i, len });
+		}
+	}
+	buf_add(b, VIEW("\""));
+}
+
+int
+buf_done(const struct buf *b, struct fault *f)
+{
+	if (!b->spoilt)
+		return 0;
+	return fault_set(
+	    f, FAULT_MEMORY, "text over %zu bytes, or no memory", b->limit);
+}
+
+const char *
+buf_str(const struct buf *b)
+{
+	return b->data == NULL ? "" : b->data;
+}
+
+struct view
+buf_view(const struct buf *b)
+{
+	return (struct view){ buf_str(b), b->len };
+}
+
+void
+buf_clear(struct buf *b)
+{
+	b->len = 0;
+	b->spoilt = false;
+	if (b->data != NULL)
+		b->data[0] = '\0';
+}
+
+void
+buf_fini(struct buf *b)
+{
+	free(b->data);
+	*b = BUF_INIT(b->limit);
+}

@@ -1,0 +1,65 @@
+#include "base/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "base/fault.h"
+
+static struct timespec
+read_clock(clockid_t which)
+{
+	struct timespec t;
+
+	MUST(clock_gettime(which, &t) == 0);
+	return t;
+}
+
+int64_t
+clock_now_ms(void)
+{
+	const struct timespec t = read_clock(CLOCK_REALTIME);
+
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int64_t
+clock_ticks_us(void)
+{
+	const struct timespec t = read_clock(CLOCK_MONOTONIC);
+
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+int64_t
+clock_ticks_ms(void)
+{
+	return clock_ticks_us() / 1000;
+}
+
+void
+clock_stamp(char out[CLOCK_STAMP_SIZE])
+{
+	const struct timespec t = read_clock(CLOCK_REALTIME);
+	struct tm tm;
+
+	MUST(gmtime_r(&t.tv_sec, &tm) != NULL);
+	(void)snprintf(out, CLOCK_STAMP_SIZE,
+	    "%04u-%02u-%02uT%02u:%02u:%02u.%06u+00:00",
+	    (unsigned)(tm.tm_year + 1900) % 10000u,
+	    (unsigned)(tm.tm_mon + 1) % 100u, (unsigned)tm.tm_mday % 100u,
+	    (unsigned)tm.tm_hour % 100u, (unsigned)tm.tm_min % 100u,
+	    (unsigned)tm.tm_sec % 100u,
+	    (unsigned)(t.tv_nsec / 1000) % 1000000u);
+}
+
+uint32_t
+clock_chance(uint32_t below)
+{
+	uint64_t wide;
+
+	MUST(below >= 1);
+	MUST(getrandom(&wide, sizeof wide, 0) == (ssize_t)sizeof wide);
+	return (uint32_t)(wide % below);
+}

@@ -1,0 +1,27 @@
+/*
+ * clock - the time of day, the time that only grows, and chance.
+ */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <stdint.h>
+
+/* Milliseconds since 1970 (UTC): for people and rows; may jump. */
+int64_t clock_now_ms(void);
+
+/* Microseconds of a clock that never jumps: for deadlines and durations. */
+int64_t clock_ticks_us(void);
+int64_t clock_ticks_ms(void);
+
+enum { CLOCK_STAMP_SIZE = 33 };
+
+/*
+ * Writes the time of day as ISO 8601 with microseconds,
+ * "2026-11-22T10:15:00.123456+00:00", and a NUL.
+ */
+void clock_stamp(char out[CLOCK_STAMP_SIZE]);
+
+/* An even random number in [0, below); below is at least 1. */
+uint32_t clock_chance(uint32_t below);
+
+#endif

@@ -1,0 +1,89 @@
+/*
+ * file - the only module that asks the kernel about files.
+ *
+ * A struct file_draft is a file that does not exist yet.  Open one, write
+ * it, publish it: readers see no file or the whole of it.  A draft that is
+ * finished without being published leaves nothing behind; one whose owner
+ * was killed is left with its lock open, and a sweep removes just those.
+ *
+ * A struct file_lease is one byte of a lock file: held while something
+ * runs, let go by the kernel when its holder dies, whatever killed it.
+ */
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/fault.h"
+
+#define FILE_DRAFT_PREFIX ".draft-"
+
+struct file_draft {
+	int dir;       /* borrowed: the folder it will appear in */
+	int fd;        /* owned, -1 when closed; holds the flock */
+	char name[64]; /* its hidden name, "" when there is none */
+};
+
+#define FILE_DRAFT_INIT ((struct file_draft){ .dir = -1, .fd = -1 })
+
+/* Full disks, quotas and inodes are FAULT_FULL; all else is FAULT_DISK. */
+int file_draft_open(struct file_draft *d, int dir, struct fault *f);
+
+/*
+ * Writes the whole of bytes.  A draft is written once: after a failure it
+ * can only be finished (a second fsync after a failed one lies).
+ */
+int file_draft_write(struct file_draft *d, struct view bytes, struct fault *f);
+
+/*
+ * fsync, then rename without replacing: a name already taken is
+ * FAULT_CONFLICT.  After file_sync_folder the name survives a power cut.
+ */
+int file_draft_publish(struct file_draft *d, const char *name, struct fault *f);
+void file_draft_fini(struct file_draft *d);
+
+/*
+ * Removes the draft of that name if its owner is dead: true when it did.
+ * A live owner's draft, and one just renamed into place, are left alone.
+ */
+bool file_draft_sweep(int dir, const char *name);
+
+/* Makes the folder and its missing parents, 0750, each one durable. */
+int file_make_folders(const char *path, struct fault *f);
+
+/* Opens a folder for the calls above.  The descriptor is the caller's. */
+int file_open_folder(const char *path, int *dir, struct fault *f);
+
+/* Makes the names inside dir durable (fsync of the folder). */
+int file_sync_folder(int dir, struct fault *f);
+
+/*
+ * Reads the whole regular file into the empty out, up to its limit.
+ * FAULT_ABSENT when there is none (or it is a link), FAULT_DISK.
+ */
+int file_read(int dir, const char *name, struct buf *out, struct fault *f);
+
+/* Size in bytes of a regular file (links are not followed), or -1. */
+int64_t file_size(int dir, const char *name);
+
+/* Free bytes for us on the filesystem of dir; *inodes_left when it counts. */
+int file_free_space(
+    int dir, int64_t *bytes, bool *inodes_left, struct fault *f);
+
+struct file_lease {
+	int fd; /* owned, -1 when not held */
+};
+
+#define FILE_LEASE_INIT ((struct file_lease){ .fd = -1 })
+
+/*
+ * Takes byte `at` of the lock file dir/name.  *held tells whether it is now
+ * ours; false, without a fault, when a living process has it.
+ */
+int file_lease_take(struct file_lease *l, int dir, const char *name, int64_t at,
+    bool *held, struct fault *f);
+void file_lease_fini(struct file_lease *l);
+
+#endif

@@ -1,0 +1,71 @@
+/*
+ * text - the small notations of HTTP and Google's APIs.  Pure.
+ */
+#ifndef CODEC_TEXT_H
+#define CODEC_TEXT_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+
+/* v without the ASCII white space at its ends. */
+struct view text_trim(struct view v);
+
+/* Takes what stands before the first `at` off *rest (and the separator);
+ * false once *rest was used up.  "a,,b" gives "a", "", "b". */
+bool text_split(struct view *rest, char at, struct view *piece);
+
+/* Equal but for ASCII letter case. */
+bool text_same(struct view a, struct view b);
+
+/* Characters (code points) of v, which must be valid UTF-8. */
+size_t text_characters(struct view v);
+
+/* v cut after at most `characters` code points; v must be valid UTF-8. */
+struct view text_cut(struct view v, size_t characters);
+
+/* A whole decimal number, an optional '-' and digits only, in range of
+ * int64_t: true and *out.  No white space, no "+", not empty. */
+bool text_number(struct view v, int64_t *out);
+
+/*
+ * Appends v percent-decoded (RFC 3986).  FAULT_INPUT for a broken escape
+ * and for %00.  '+' stays '+'.
+ */
+int text_unescape(struct view v, struct buf *out, struct fault *f);
+
+/*
+ * The raw (still escaped) value of the first parameter of that name in a
+ * query string.  A name without '=' has the empty value.  True if there.
+ */
+bool text_query(struct view query, const char *name, struct view *value);
+
+/* Bytes of standard base64 with padding (RFC 4648 section 4) for n bytes. */
+size_t text_base64_size(size_t n);
+
+/* Appends v in base64. */
+void text_base64(struct buf *out, struct view v);
+
+/*
+ * Appends the bytes that v encodes.  Strict: RFC 4648 section 4's alphabet,
+ * padding required, no white space, unused bits zero: what is accepted is
+ * exactly what text_base64 would have written.  Else FAULT_INPUT with the
+ * offset; nothing is promised of what out then holds.
+ */
+int text_unbase64(struct view v, struct buf *out, struct fault *f);
+
+/*
+ * Milliseconds of a protobuf duration as JSON has it ("34s", "1.5s"; at
+ * most nine digits after the point), cut, not rounded.  False for anything
+ * else, negative ones included, and for more than 1e9 seconds.
+ */
+bool text_duration_ms(struct view v, int64_t *ms);
+
+/*
+ * Milliseconds from now_ms to what a Retry-After header says: seconds, or
+ * an HTTP date in IMF-fixdate (RFC 9110, 10.2.3); never below 0.  False
+ * when it is neither.
+ */
+bool text_retry_after_ms(struct view v, int64_t now_ms, int64_t *ms);
+
+#endif

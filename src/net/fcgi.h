@@ -1,0 +1,58 @@
+/*
+ * fcgi - a FastCGI responder on the listening socket at descriptor 0.
+ *
+ * Accepts and closes connections itself, one request each, so that no byte
+ * a client sent can ever be taken for a second request (FastCGI spec 3.5's
+ * keep-connection is accepted and not used).  The only user of libfcgi.
+ *
+ * Signals are seen between requests alone: SIGTERM accepts what is queued
+ * and then leaves, SIGUSR1 leaves at once; neither touches the request in
+ * hand.  Running out of descriptors, or a peer that dies or stays silent
+ * (FCGI_PEER_SILENCE_MS), costs that connection, never the worker.
+ */
+#ifndef NET_FCGI_H
+#define NET_FCGI_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/fault.h"
+
+enum { FCGI_PEER_SILENCE_MS = 10000, FCGI_DRAIN_MS = 60000 };
+
+struct fcgi; /* opaque; one a process */
+
+/* FAULT_INPUT when descriptor 0 is not a listening socket. */
+int fcgi_open(struct fcgi **out, struct fault *f);
+void fcgi_close(struct fcgi **c);
+
+/*
+ * Waits for the next request and takes it in hand: true; its parameters
+ * are read, its body is not.  False: a signal asked us to leave.
+ */
+bool fcgi_next(struct fcgi *c);
+
+/* A parameter of the request in hand; "" when it is absent. */
+const char *fcgi_param(const struct fcgi *c, const char *name);
+
+/*
+ * Appends the whole body.  FAULT_LARGE over max bytes, FAULT_INPUT when its
+ * length disagrees with CONTENT_LENGTH, FAULT_PEER when the peer is lost.
+ */
+int fcgi_body(struct fcgi *c, size_t max, struct buf *out, struct fault *f);
+
+/* Has the web server hung up (so that nobody waits for the reply)? */
+bool fcgi_peer_gone(const struct fcgi *c);
+
+/* Sends bytes of the reply; after the first failure it does nothing. */
+void fcgi_put(struct fcgi *c, struct view bytes);
+
+/*
+ * Ends the request: true when the whole reply reached the web server.  A
+ * reply that was given up (fcgi_abandon) is cut off, so that the web server
+ * sees it is not whole.
+ */
+bool fcgi_finish(struct fcgi *c);
+void fcgi_abandon(struct fcgi *c);
+
+#endif
