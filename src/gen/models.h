@@ -1,0 +1,60 @@
+/*
+ * models - asks the first model of the list that can answer.
+ *
+ * A model's name chooses its dialect (imagen-* speaks :predict, gemini-*
+ * :generateContent).  One that answers "not found" is left out for
+ * MODELS_GONE_MS.  Sent again within the deadline: 429 (unless its quota is
+ * the day's) and 503, honouring RetryInfo and Retry-After, and 500 once;
+ * never anything that may have been paid for: a timeout or a connection
+ * that broke once some of the request was sent.
+ */
+#ifndef GEN_MODELS_H
+#define GEN_MODELS_H
+
+#include <stdint.h>
+
+#include "base/secret.h"
+#include "gen/gen.h"
+
+enum { MODELS_MAX = 8, MODELS_GONE_MS = 3600 * 1000 };
+
+struct models; /* opaque; one thread at a time */
+
+struct models_setup {
+	struct view list;         /* "imagen-a,gemini-b": tried in order    */
+	const char *base_url;     /* "https://host", no slash at the end    */
+	const char *unix_socket;  /* connect there instead; "" for TCP      */
+	const struct secret *key; /* sent as x-goog-api-key; outlives us    */
+};
+
+/*
+ * FAULT_INPUT when the list is empty, too long, or names a model of no
+ * known dialect.  Libcurl is not initialised before the first ask, so an
+ * idle worker stays small.
+ */
+int models_open(
+    struct models **out, const struct models_setup *setup, struct fault *f);
+void models_close(struct models **m);
+
+/* What a model answered.  Ended by models_answer_fini, also after faults. */
+struct models_answer {
+	char model[64]; /* which one it was                               */
+	int count;      /* images asked for; each has its outcome         */
+	struct gen_image images[GEN_IMAGES_MAX];
+	bool maybe_paid; /* meaningful after a fault, too                 */
+	struct models_docs *docs; /* owns what images[] point to          */
+};
+
+#define MODELS_ANSWER_INIT ((struct models_answer){ .docs = NULL })
+
+/*
+ * 0: at least one call was answered with 200, and every image has its
+ * outcome, even if none is OK.  -1: no call was; f is the first call's
+ * fault as gen_refusal and net/http have it, and REMOTE when every model
+ * is gone or when no key is set.  deadline_ms is in clock_ticks_ms.
+ */
+int models_ask(struct models *m, const struct gen_ask *ask, int64_t deadline_ms,
+    struct models_answer *answer, struct fault *f);
+void models_answer_fini(struct models_answer *answer);
+
+#endif
