@@ -19,8 +19,7 @@ LDFLAGS  += -pie -Wl,-z,relro,-z,now -Wl,--as-needed
 
 # What each program links; charref-sketch alone needs cairo.
 LIBS        := -lfcgi -lcurl -ljansson -lsqlite3 -lcrypto -luuid
-CAIRO_FLAGS := -I/usr/include/cairo
-LIBS_sketch := $(LIBS) -lcairo -lm
+LIBS_sketch := $(LIBS) -lcairo -lfontconfig -lm
 
 PROGRAMS := charref-fcgi charref charref-sketch
 MODULES  := $(filter-out src/bin/%,$(wildcard src/*/*.c))
@@ -86,30 +85,29 @@ $(B)/lib.a: $(OBJ)
 
 $(B)/%.o: src/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
-
-$(B)/sketch/draw.o: CPPFLAGS += $(CAIRO_FLAGS)
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
 $(B)/charref-sketch: $(B)/bin/charref-sketch.o $(B)/lib.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_sketch)
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_sketch)
 
 $(B)/%: $(B)/bin/%.o $(B)/lib.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(B)/unit/%: tests/unit/%.c $(B)/lib.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS_sketch)
+	@$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(B)/lib.a -lcmocka $(LIBS_sketch)
 
 # A fault test refuses what it wraps: see tests/fault/refuse.h.
 WRAP := malloc calloc realloc write fsync renameat2
 $(B)/fault/%: tests/fault/%.c $(B)/lib.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) \
+	@$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(B)/lib.a $(LIBS) \
 	    $(WRAP:%=-Wl,--wrap=%)
 
 $(B)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(B)/lib.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+	@$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< tests/fuzz/replay.c \
+	    $(B)/lib.a $(LIBS)
 
 .PHONY: all run unit check soak bench fuzz lint format deps install clean \
         help programs units build-deps run-deps check-deps

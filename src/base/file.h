@@ -1,5 +1,5 @@
 /*
- * file - the only module that asks the kernel about files.
+ * file - files that appear whole, and locks that the kernel lets go.
  *
  * A struct file_draft is a file that does not exist yet.  Open one, write
  * it, publish it: readers see no file or the whole of it.  A draft that is

@@ -4,8 +4,9 @@
  *
  * root/catalogue.db, WAL, synchronous=FULL: what a call here reports as
  * done survives a power cut.  Opened after fork, one per process; writers
- * of other processes are waited for (CATALOGUE_BUSY_MS).  Every failure
- * here is FAULT_CATALOGUE (FAULT_FULL when the disk is).
+ * of other processes are waited for (CATALOGUE_BUSY_MS).  Failures
+ * here are FAULT_CATALOGUE, FAULT_FULL when the disk is, FAULT_MEMORY, and
+ * FAULT_DISK of a lease.
  *
  * The schema's version is in user_version.  A change keeps the database
  * readable by the version before, so that old and new run side by side
@@ -26,7 +27,7 @@
 enum {
 	CATALOGUE_BUSY_MS = 5000,
 	CATALOGUE_KEY_LIFE_MS = 24 * 3600 * 1000,
-	CATALOGUE_REPLY_MAX = 64 << 10
+	CATALOGUE_REPLY_MAX = 256 << 10
 };
 
 struct catalogue; /* opaque; one thread at a time */
@@ -62,6 +63,13 @@ int catalogue_find(struct catalogue *c, const struct image_id *id,
  */
 int catalogue_adopt(
     struct catalogue *c, const struct catalogue_image *image, struct fault *f);
+
+/*
+ * The right to recover what the dead left, for one process at a time:
+ * *held tells whether we have it (byte 0 of the leases; claims start at 1).
+ */
+int catalogue_recovery_lease(struct catalogue *c, struct file_lease *lease,
+    bool *held, struct fault *f);
 
 /*
  * Idempotency.  A claim is made durable before a model is called; the

@@ -34,6 +34,7 @@ bool fcgi_next(struct fcgi *c);
 
 /* A parameter of the request in hand; "" when it is absent. */
 const char *fcgi_param(const struct fcgi *c, const char *name);
+bool fcgi_has_param(const struct fcgi *c, const char *name);
 
 /*
  * Appends the whole body.  FAULT_LARGE over max bytes, FAULT_INPUT when its

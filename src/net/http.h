@@ -31,8 +31,8 @@ struct http_call {
 	struct view body;                      /* POST; else see is_get  */
 	bool is_get;
 	/* answered */
-	int status;             /* 0: no reply                              */
-	bool sent;              /* some of the request has left this host   */
+	int status;             /* 0: no reply; set also when it was cut    */
+	bool sent;              /* some of the last attempt left this host  */
 	int attempts;           /* started so far                           */
 	int64_t retry_after_ms; /* what a Retry-After header said, else -1  */
 	struct buf reply;       /* set limit before; ended by the caller    */

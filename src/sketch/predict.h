@@ -1,9 +1,8 @@
 /*
- * predict - answers Imagen's :predict wire format with drawn cards.
+ * predict - answers Imagen's :predict over FastCGI with drawn cards.
  *
- * A prompt can ask for the faults that real models have, for tests and
- * demos, with a word in square brackets: see predict_faults in predict.c,
- * which is one table and is documented in docs/TESTING_GUIDE.md.
+ * sketch/wire has the formats and the faults that a prompt can ask for;
+ * this has what takes a connection: the key, the waiting, the sending.
  */
 #ifndef SKETCH_PREDICT_H
 #define SKETCH_PREDICT_H
@@ -12,7 +11,10 @@
 #include "base/secret.h"
 #include "net/fcgi.h"
 
-/* Reads the request in hand, answers it, and finishes it. */
+/*
+ * Reads the request in hand, answers it, finishes it, and logs one line.
+ * Without a key set, every x-goog-api-key is as good as another.
+ */
 void predict_serve(struct fcgi *c, const struct secret *key);
 
 #endif

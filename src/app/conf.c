@@ -1,0 +1,301 @@
+#include "app/conf.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "codec/text.h"
+#include "gen/models.h"
+
+enum setting_type { TEXT, SECRET, PATH, NUMBER, CHOICE };
+
+struct setting {
+	const char *name;
+	enum setting_type type;
+	const char *standard;
+	int64_t min;
+	int64_t max;
+	const char *words;
+	const char *sentence;
+};
+
+#define SETTING(type, name, standard, min, max, words, sentence)               \
+	{ #name, type, standard, min, max, words, sentence },
+static const struct setting settings[CONF_COUNT] = {
+#include "app/conf.tbl.h"
+};
+#undef SETTING
+
+struct conf {
+	const char *text[CONF_COUNT]; /* borrowed from the environment */
+	bool is_set[CONF_COUNT];
+	int64_t number[CONF_COUNT];
+	struct secret secret[CONF_COUNT];
+};
+
+static bool
+is_choice(const struct setting *s, const char *value)
+{
+	struct view rest = view_str(s->words);
+	struct view word;
+
+	while (text_split(&rest, ' ', &word))
+		if (view_is(word, value))
+			return true;
+	return false;
+}
+
+static int
+read_setting(struct conf *c, size_t key, struct buf *mistakes, struct fault *f)
+{
+	const struct setting *s = &settings[key];
+	const char *value = getenv(s->name);
+
+	c->is_set[key] = value != NULL && value[0] != '\0';
+	c->text[key] = c->is_set[key] ? value : s->standard;
+	switch (s->type) {
+	case SECRET:
+		return secret_set(&c->secret[key], view_str(c->text[key]), f);
+	case NUMBER:
+		if (!text_number(view_str(c->text[key]), &c->number[key]) ||
+		    c->number[key] < s->min || c->number[key] > s->max)
+			buf_fmt(mistakes,
+			    "%s must be a whole number from %lld to %lld, not "
+			    "\"%.80s\"\n",
+			    s->name, (long long)s->min, (long long)s->max,
+			    c->text[key]);
+		break;
+	case CHOICE:
+		if (!is_choice(s, c->text[key]))
+			buf_fmt(mistakes, "%s must be %s%s, not \"%.80s\"\n",
+			    s->name,
+			    strchr(s->words, ' ') == NULL ? "" : "one of ",
+			    s->words, c->text[key]);
+		break;
+	case TEXT:
+	case PATH:
+		if (strlen(c->text[key]) >= CONF_TEXT_MAX)
+			buf_fmt(mistakes, "%s is over %d bytes\n", s->name,
+			    CONF_TEXT_MAX - 1);
+		break;
+	}
+	return 0;
+}
+
+static bool
+is_this_host(struct view host)
+{
+	return view_is(host, "localhost") || view_is(host, "[::1]") ||
+	       (view_begins(host, "127.") &&
+		   strspn(host.p, "0123456789.") >= host.n);
+}
+
+/* A key must not travel in the clear: plain http stays on this host. */
+static void
+check_base_url(const struct conf *c, struct buf *mistakes)
+{
+	const struct view url = view_str(conf_text(c, CONF_IMAGE_BASE_URL));
+	const bool plain = view_begins(url, "http://");
+	const size_t skip = plain ? 7 : 8;
+	struct view host;
+
+	if (!plain && !view_begins(url, "https://")) {
+		buf_fmt(mistakes,
+		    "IMAGE_BASE_URL must begin with https:// or http://\n");
+		return;
+	}
+	host = (struct view){ url.p + skip, url.n - skip };
+	if (host.n == 0 || memchr(host.p, '/', host.n) != NULL ||
+	    memchr(host.p, '?', host.n) != NULL) {
+		buf_fmt(mistakes,
+		    "IMAGE_BASE_URL must be scheme://host[:port] without a "
+		    "path\n");
+		return;
+	}
+	host.n =
+	    host.p[0] == '[' ? strcspn(host.p, "]") + 1 : strcspn(host.p, ":");
+	if (plain && !is_this_host(host) &&
+	    conf_text(c, CONF_IMAGE_SOCKET)[0] == '\0')
+		buf_fmt(mistakes,
+		    "IMAGE_BASE_URL must be https:// for another host, or the "
+		    "key would travel in the clear\n");
+}
+
+static void
+check_prompt(const struct conf *c, struct buf *mistakes)
+{
+	const char *prompt = conf_text(c, CONF_IMAGE_PROMPT);
+	const char *brace = strchr(prompt, '{');
+
+	if (brace == NULL || strncmp(brace, "{description}", 13) != 0 ||
+	    strpbrk(brace + 13, "{}") != NULL)
+		buf_fmt(mistakes,
+		    "IMAGE_PROMPT must contain {description} once, and no "
+		    "other brace\n");
+}
+
+/* The list's own reader is its check; opening it costs nothing else. */
+static void
+check_models(const struct conf *c, struct buf *mistakes)
+{
+	const struct models_setup setup = {
+		.list = view_str(conf_text(c, CONF_IMAGE_MODELS)),
+		.base_url = conf_text(c, CONF_IMAGE_BASE_URL),
+		.unix_socket = conf_text(c, CONF_IMAGE_SOCKET),
+		.key = conf_model_key(c),
+	};
+	struct fault f = FAULT_INIT;
+	struct models *m = NULL;
+
+	if (models_open(&m, &setup, &f) == -1)
+		buf_fmt(mistakes, "IMAGE_MODELS: %s\n", f.text);
+	models_close(&m);
+}
+
+int
+conf_open(struct conf **out, struct buf *mistakes, struct fault *f)
+{
+	struct conf *c = calloc(1, sizeof *c);
+	size_t key;
+
+	if (c == NULL)
+		return fault_set(f, FAULT_MEMORY, "read the settings");
+	for (key = 0; key < CONF_COUNT; key++)
+		if (read_setting(c, key, mistakes, f) == -1)
+			goto out;
+	check_base_url(c, mistakes);
+	check_prompt(c, mistakes);
+	check_models(c, mistakes);
+	if (buf_done(mistakes, f) == -1)
+		goto out;
+	if (mistakes->len > 0) {
+		(void)fault_set(f, FAULT_INPUT, "the settings are wrong");
+		goto out;
+	}
+	*out = c;
+	return 0;
+out:
+	conf_close(&c);
+	return -1;
+}
+
+void
+conf_close(struct conf **c)
+{
+	size_t key;
+
+	if (*c == NULL)
+		return;
+	for (key = 0; key < CONF_COUNT; key++)
+		secret_fini(&(*c)->secret[key]);
+	free(*c);
+	*c = NULL;
+}
+
+const char *
+conf_text(const struct conf *c, enum conf_key key)
+{
+	MUST(settings[key].type != SECRET && settings[key].type != NUMBER);
+	return c->text[key];
+}
+
+int64_t
+conf_number(const struct conf *c, enum conf_key key)
+{
+	MUST(settings[key].type == NUMBER);
+	return c->number[key];
+}
+
+const struct secret *
+conf_secret(const struct conf *c, enum conf_key key)
+{
+	MUST(settings[key].type == SECRET);
+	return &c->secret[key];
+}
+
+const struct secret *
+conf_model_key(const struct conf *c)
+{
+	const struct secret *first = conf_secret(c, CONF_GEMINI_API_KEY);
+
+	return secret_is_set(first) ? first
+				    : conf_secret(c, CONF_GOOGLE_API_KEY);
+}
+
+bool
+conf_named(const char *name, enum conf_key *key)
+{
+	size_t i;
+
+	for (i = 0; i < CONF_COUNT; i++)
+		if (strcmp(settings[i].name, name) == 0) {
+			*key = (enum conf_key)i;
+			return true;
+		}
+	return false;
+}
+
+void
+conf_show(const struct conf *c, enum conf_key key, struct buf *out)
+{
+	if (settings[key].type == SECRET)
+		buf_add(out, secret_is_set(&c->secret[key]) ? VIEW("set")
+							    : VIEW("unset"));
+	else
+		buf_add(out, view_str(c->text[key]));
+}
+
+void
+conf_show_all(const struct conf *c, struct buf *out)
+{
+	size_t key;
+
+	for (key = 0; key < CONF_COUNT; key++) {
+		buf_fmt(out, "%s=", settings[key].name);
+		conf_show(c, (enum conf_key)key, out);
+		if (!c->is_set[key] && settings[key].type != SECRET)
+			buf_add(out, VIEW("  # default"));
+		buf_add(out, VIEW("\n"));
+	}
+}
+
+/* What the second column of the document says. */
+static void
+add_allowed(const struct setting *s, struct buf *out)
+{
+	switch (s->type) {
+	case NUMBER:
+		buf_fmt(
+		    out, "%lld to %lld", (long long)s->min, (long long)s->max);
+		break;
+	case CHOICE:
+		buf_fmt(out, "%s", s->words);
+		break;
+	case SECRET:
+		buf_add(out, VIEW("a secret"));
+		break;
+	case PATH:
+		buf_add(out, VIEW("a path"));
+		break;
+	case TEXT:
+		buf_add(out, VIEW("text"));
+		break;
+	}
+}
+
+void
+conf_markdown(struct buf *out)
+{
+	const struct setting *s;
+
+	buf_add(out, VIEW("| variable | allowed | default | what it does |\n"));
+	buf_add(out, VIEW("|---|---|---|---|\n"));
+	for (s = settings; s < settings + CONF_COUNT; s++) {
+		buf_fmt(out, "| `%s` | ", s->name);
+		add_allowed(s, out);
+		if (s->standard[0] == '\0')
+			buf_add(out, VIEW(" | not set"));
+		else
+			buf_fmt(out, " | `%s`", s->standard);
+		buf_fmt(out, " | %s |\n", s->sentence);
+	}
+}

@@ -1,0 +1,53 @@
+/*
+ * conf - the settings in force, read once from the environment.
+ *
+ * One table (conf.tbl.h) makes the names, defaults, ranges and sentences.
+ * A variable that is empty counts as not set.
+ */
+#ifndef APP_CONF_H
+#define APP_CONF_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/secret.h"
+
+#define SETTING(type, name, standard, min, max, words, sentence) CONF_##name,
+enum conf_key {
+#include "app/conf.tbl.h"
+	CONF_COUNT
+};
+#undef SETTING
+
+enum { CONF_TEXT_MAX = 16 << 10 };
+
+struct conf; /* opaque; ends its texts and secrets with it */
+
+/*
+ * Reads and checks everything.  Any mistake is FAULT_INPUT, and all of
+ * them stand in mistakes, a line each, beginning with the variable's name.
+ */
+int conf_open(struct conf **out, struct buf *mistakes, struct fault *f);
+void conf_close(struct conf **c);
+
+/* The key must be of a fitting type; asking otherwise is a broken promise. */
+const char *conf_text(const struct conf *c, enum conf_key key);
+int64_t conf_number(const struct conf *c, enum conf_key key);
+const struct secret *conf_secret(const struct conf *c, enum conf_key key);
+
+/* The key to use for the model: GEMINI_API_KEY, else GOOGLE_API_KEY. */
+const struct secret *conf_model_key(const struct conf *c);
+
+/* The key of that name: false when there is none. */
+bool conf_named(const char *name, enum conf_key *key);
+
+/* Appends the value; for a secret "set" or "unset". */
+void conf_show(const struct conf *c, enum conf_key key, struct buf *out);
+
+/* Appends all settings, NAME=value a line, saying which are defaults. */
+void conf_show_all(const struct conf *c, struct buf *out);
+
+/* Appends the table as Markdown; needs no settings. */
+void conf_markdown(struct buf *out);
+
+#endif

@@ -1,0 +1,216 @@
+#include "app/exchange.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "codec/text.h"
+
+enum {
+	KEY_MAX = 255,         /* of an Idempotency-Key                 */
+	DECODED_MAX = 1024,    /* of an id in a path or query           */
+	PEER_GONE_STATUS = 499 /* in the log: nobody was left to answer */
+};
+
+/* v as a C string, cut to its room. */
+static void
+copy(char *out, size_t room, struct view v)
+{
+	const size_t n = v.n < room - 1 ? v.n : room - 1;
+
+	memcpy(out, v.p, n);
+	out[n] = '\0';
+}
+
+void
+exchange_begin(struct exchange *x, struct fcgi *c)
+{
+	const struct view uri = view_str(fcgi_param(c, "REQUEST_URI"));
+	const struct view id = view_str(fcgi_param(c, "HTTP_X_REQUEST_ID"));
+	struct image_id made;
+
+	*x = (struct exchange){ .c = c,
+		.reply = { .c = c },
+		.started_us = clock_ticks_us(),
+		.query = uri };
+	if (!text_split(&x->query, '?', &x->path))
+		x->path = x->query = VIEW("");
+	copy(x->logged_path, sizeof x->logged_path, x->path);
+	copy(x->method, sizeof x->method,
+	    view_str(fcgi_param(c, "REQUEST_METHOD")));
+	if (ident_is_request_id(id)) {
+		copy(x->request_id, sizeof x->request_id, id);
+	} else {
+		image_id_make(&made);
+		copy(x->request_id, sizeof x->request_id, view_str(made.text));
+	}
+	x->reply.request_id = view_str(x->request_id);
+	x->reply.is_head = strcmp(x->method, "HEAD") == 0;
+}
+
+void
+exchange_note_prompt(struct exchange *x, struct view prompt)
+{
+	copy(x->prompt, sizeof x->prompt,
+	    text_cut(prompt, EXCHANGE_PROMPT_LOGGED));
+}
+
+/* What stands in a path or query, percent-decoded; field names it. */
+static int
+decode(struct view raw, const char *field, struct buf *out, struct fault *f)
+{
+	struct fault why = FAULT_INIT;
+
+	if (text_unescape(raw, out, &why) == 0 && buf_done(out, &why) == 0)
+		return 0;
+	return fault_in(f, FAULT_INPUT, field, "%s is not well encoded", field);
+}
+
+/* The decoded value of a query parameter; *given is false without it. */
+static int
+read_query(const struct exchange *x, const char *name, bool *given,
+    struct buf *out, struct fault *f)
+{
+	struct view raw;
+
+	*given = text_query(x->query, name, &raw);
+	return *given ? decode(raw, name, out, f) : 0;
+}
+
+int
+exchange_image_id(
+    const struct exchange *x, struct image_id *out, struct fault *f)
+{
+	struct buf text = BUF_INIT(DECODED_MAX);
+	int rc = decode(x->rest, "image_id", &text, f);
+
+	if (rc == 0)
+		rc = image_id_parse(out, buf_view(&text), f);
+	buf_fini(&text);
+	return rc;
+}
+
+int
+exchange_job_id(const struct exchange *x, struct job_id *out, struct fault *f)
+{
+	struct buf text = BUF_INIT(DECODED_MAX);
+	bool given;
+	int rc = read_query(x, "job_id", &given, &text, f);
+
+	out->text[0] = '\0';
+	if (rc == 0 && given)
+		rc = job_id_parse(out, buf_view(&text), f);
+	buf_fini(&text);
+	return rc;
+}
+
+static int
+parse_redirect(struct view word, bool *out, struct fault *f)
+{
+	static const char *const words[] = { "false", "true", "0", "1", "no",
+		"yes", "off", "on" };
+	size_t i;
+
+	for (i = 0; i < sizeof words / sizeof words[0]; i++)
+		if (text_same(word, view_str(words[i]))) {
+			*out = i % 2 == 1;
+			return 0;
+		}
+	return fault_in(
+	    f, FAULT_RANGE, "redirect", "redirect must be true or false");
+}
+
+int
+exchange_redirect(const struct exchange *x, bool *out, struct fault *f)
+{
+	struct buf text = BUF_INIT(DECODED_MAX);
+	bool given;
+	int rc = read_query(x, "redirect", &given, &text, f);
+
+	*out = false;
+	if (rc == 0 && given)
+		rc = parse_redirect(buf_view(&text), out, f);
+	buf_fini(&text);
+	return rc;
+}
+
+bool
+exchange_wants_json(const struct exchange *x)
+{
+	struct view rest = view_str(fcgi_param(x->c, "HTTP_ACCEPT"));
+	struct view range, type;
+
+	while (text_split(&rest, ',', &range)) {
+		if (!text_split(&range, ';', &type) ||
+		    !text_same(text_trim(type), VIEW("application/json")))
+			continue;
+		range = text_trim(range);
+		return !text_same(range, VIEW("q=0")) &&
+		       !text_same(range, VIEW("q=0.0"));
+	}
+	return false;
+}
+
+int
+exchange_must_be_json(const struct exchange *x, struct fault *f)
+{
+	struct view rest = view_str(fcgi_param(x->c, "CONTENT_TYPE"));
+	struct view type;
+
+	if (text_split(&rest, ';', &type) &&
+	    text_same(text_trim(type), VIEW("application/json")))
+		return 0;
+	return fault_set(
+	    f, FAULT_MEDIA, "the body must be sent as application/json");
+}
+
+int
+exchange_key(const struct exchange *x, struct view *key, struct fault *f)
+{
+	static const char name[] = "HTTP_IDEMPOTENCY_KEY";
+	size_t i;
+
+	*key = view_str(fcgi_param(x->c, name));
+	for (i = 0; i < key->n; i++)
+		if (key->p[i] <= ' ' || key->p[i] > '~')
+			break;
+	if (i == key->n && key->n <= KEY_MAX &&
+	    (key->n > 0 || !fcgi_has_param(x->c, name)))
+		return 0;
+	return fault_in(f, FAULT_INPUT, "Idempotency-Key",
+	    "Idempotency-Key must be 1 to %d visible characters", KEY_MAX);
+}
+
+/* One line a request, at a level that says who must care. */
+static void
+log_request(const struct exchange *x, int status, const struct fault *f)
+{
+	struct log_field fields[12];
+	size_t n = 0;
+
+	fields[n++] = LOG_TEXT("request_id", x->reply.request_id);
+	fields[n++] = LOG_TEXT("method", view_str(x->method));
+	fields[n++] = LOG_TEXT("path", view_str(x->logged_path));
+	fields[n++] = LOG_NUMBER("status", status);
+	fields[n++] =
+	    LOG_NUMBER("ms", (clock_ticks_us() - x->started_us) / 1000);
+	fields[n++] = LOG_NUMBER("bytes", x->reply.bytes);
+	if (x->prompt[0] != '\0')
+		fields[n++] = LOG_TEXT("prompt", view_str(x->prompt));
+	if (x->images > 0)
+		fields[n++] = LOG_NUMBER("images", x->images);
+	if (f->kind != FAULT_NONE) {
+		fields[n++] = LOG_TEXT("error", view_str(fault_word(f->kind)));
+		fields[n++] = LOG_TEXT("message", view_str(f->text));
+		if (f->details[0] != '\0')
+			fields[n++] = LOG_TEXT("details", view_str(f->details));
+	}
+	log_fields(status >= 500 ? LOG_ERROR : LOG_INFO, "request", fields, n);
+}
+
+void
+exchange_end(struct exchange *x, const struct fault *f)
+{
+	const bool whole = fcgi_finish(x->c);
+
+	log_request(x, whole ? x->reply.status : PEER_GONE_STATUS, f);
+}

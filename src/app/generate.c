@@ -1,0 +1,456 @@
+#include "app/generate.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "codec/text.h"
+
+enum {
+	/* What one image may need on disk: twice a large 1K PNG. */
+	NEED_PER_IMAGE = 8 << 20,
+	PROMPT_MAX = 48 << 10,
+	COME_BACK_S = 5,
+	/* Images decoded one after another: the memory of one is enough. */
+	MIB = 1 << 20
+};
+
+struct generate {
+	const struct conf *conf;
+	struct store *store;
+	struct catalogue *catalogue;
+	struct models *models;
+};
+
+/* One generation as it goes on. */
+struct work {
+	struct generate *g;
+	const struct generate_request *request;
+	struct generate_result *result;
+	struct catalogue_claim claim;
+	struct catalogue_image rows[GEN_IMAGES_MAX];
+	struct buf prompt;
+	char stamp[CLOCK_STAMP_SIZE];
+};
+
+int
+generate_open(struct generate **out, const struct conf *conf,
+    struct store *store, struct catalogue *catalogue, struct fault *f)
+{
+	const struct models_setup setup = {
+		.list = view_str(conf_text(conf, CONF_IMAGE_MODELS)),
+		.base_url = conf_text(conf, CONF_IMAGE_BASE_URL),
+		.unix_socket = conf_text(conf, CONF_IMAGE_SOCKET),
+		.key = conf_model_key(conf),
+	};
+	struct generate *g = calloc(1, sizeof *g);
+
+	if (g == NULL)
+		return fault_set(f, FAULT_MEMORY, "open the generator");
+	*g = (struct generate){ conf, store, catalogue, NULL };
+	if (models_open(&g->models, &setup, f) == -1) {
+		free(g);
+		return -1;
+	}
+	*out = g;
+	return 0;
+}
+
+void
+generate_close(struct generate **g)
+{
+	if (*g == NULL)
+		return;
+	models_close(&(*g)->models);
+	free(*g);
+	*g = NULL;
+}
+
+/*
+ * What a claim keeps: the names of the images on the first line, the
+ * metadata after it.  No image: all were refused, and the rest is the
+ * model's reason.
+ */
+static void
+write_memory(const struct generate_result *result, struct buf *out)
+{
+	char name[STORE_NAME_SIZE];
+	int i;
+
+	for (i = 0; i < result->count; i++) {
+		store_name(name, &result->images[i].id, result->images[i].kind);
+		buf_fmt(out, "%s%s", i == 0 ? "" : " ", name);
+	}
+	buf_add(out, VIEW("\n"));
+	buf_add(out, buf_view(&result->metadata));
+}
+
+static int
+recall_image(struct work *w, struct view name, struct fault *f)
+{
+	struct generate_image *image = &w->result->images[w->result->count];
+	struct view id, extension = name;
+
+	if (w->result->count == GEN_IMAGES_MAX ||
+	    !text_split(&extension, '.', &id) ||
+	    image_id_parse(&image->id, id, f) == -1 ||
+	    !sniff_of_extension(extension, &image->kind))
+		return fault_set(
+		    f, FAULT_CATALOGUE, "a stored reply is not readable");
+	image->bytes = store_size(w->g->store, &image->id, image->kind);
+	w->result->count++;
+	return 0;
+}
+
+static int
+recall(struct work *w, struct view memory, struct fault *f)
+{
+	struct view names, name;
+
+	if (!text_split(&memory, '\n', &names))
+		return fault_set(
+		    f, FAULT_CATALOGUE, "a stored reply is not readable");
+	if (names.n == 0) {
+		(void)fault_set(
+		    f, FAULT_FILTERED, "the model refused every image");
+		return fault_details(f, "%.*s", (int)memory.n, memory.p);
+	}
+	while (text_split(&names, ' ', &name))
+		if (recall_image(w, name, f) == -1)
+			return -1;
+	w->result->replayed = true;
+	buf_add(&w->result->metadata, memory);
+	return buf_done(&w->result->metadata, f);
+}
+
+static int
+refuse_claim(enum catalogue_claim_state state, struct fault *f)
+{
+	static const char key[] = "Idempotency-Key";
+
+	if (state == CATALOGUE_OTHER)
+		return fault_in(f, FAULT_RANGE, key,
+		    "this Idempotency-Key was used with another body");
+	if (state == CATALOGUE_RUNNING) {
+		(void)fault_in(f, FAULT_CONFLICT, key,
+		    "a request with this Idempotency-Key is still running");
+		f->retry_after_s = COME_BACK_S;
+		return -1;
+	}
+	(void)fault_in(f, FAULT_CONFLICT, key,
+	    "the first request with this Idempotency-Key ended inside a paid "
+	    "call: it may have been paid, so it is not repeated; use a new "
+	    "key to generate again");
+	return fault_details(f, "maybe paid");
+}
+
+/* *go_on: the key is ours, or there is none.  Otherwise the result is the
+ * earlier one, or a fault says why there is none. */
+static int
+claim_key(struct work *w, bool *go_on, struct fault *f)
+{
+	struct buf memory = BUF_INIT(CATALOGUE_REPLY_MAX);
+	enum catalogue_claim_state state = CATALOGUE_CLAIMED;
+	struct digest body;
+	int rc = -1;
+
+	*go_on = true;
+	if (w->request->key.n == 0)
+		return 0;
+	if (digest_sha256(&body, w->request->body, f) == -1 ||
+	    catalogue_claim(w->g->catalogue, w->request->key, &body, &w->claim,
+		&state, &memory, f) == -1)
+		goto out;
+	*go_on = state == CATALOGUE_CLAIMED;
+	if (state == CATALOGUE_REPLAY)
+		rc = recall(w, buf_view(&memory), f);
+	else
+		rc = *go_on ? 0 : refuse_claim(state, f);
+out:
+	buf_fini(&memory);
+	return rc;
+}
+
+/* Lets the key go, or marks it as maybe paid.  If even that fails, the
+ * lease ends with us and the key reads as maybe paid: the safe side. */
+static void
+leave_claim(struct work *w, bool maybe_paid)
+{
+	struct fault f = FAULT_INIT;
+	int rc;
+
+	if (w->claim.serial == 0)
+		return;
+	rc = maybe_paid ? catalogue_doubt(w->g->catalogue, &w->claim, &f)
+			: catalogue_release(w->g->catalogue, &w->claim, &f);
+	if (rc == -1)
+		log_event(LOG_ERROR, "claim not settled",
+		    LOG_TEXT("request_id", w->request->request_id),
+		    LOG_TEXT("message", view_str(f.text)));
+}
+
+static int
+guard(struct work *w, struct fault *f)
+{
+	const int64_t reserve =
+	    conf_number(w->g->conf, CONF_DISK_RESERVE_MB) * MIB;
+	const int64_t need =
+	    (int64_t)w->request->ask->num_images * NEED_PER_IMAGE;
+
+	if (store_guard(w->g->store, need, reserve, f) == -1)
+		return -1;
+	if (!w->request->is_wanted(w->request->arg))
+		return fault_set(f, FAULT_PEER,
+		    "the client left before the model was called");
+	return 0;
+}
+
+static void
+write_prompt(struct work *w)
+{
+	static const char mark[] = "{description}";
+	const char *form = conf_text(w->g->conf, CONF_IMAGE_PROMPT);
+	const char *at = strstr(form, mark);
+
+	MUST(at != NULL); /* conf checked it */
+	buf_add(&w->prompt, (struct view){ form, (size_t)(at - form) });
+	buf_add(&w->prompt, w->request->ask->description);
+	buf_add(&w->prompt, view_str(at + sizeof mark - 1));
+}
+
+static int
+call_model(struct work *w, struct fault *f)
+{
+	const struct ask *ask = w->request->ask;
+	const int64_t deadline =
+	    clock_ticks_ms() +
+	    conf_number(w->g->conf, CONF_GENERATE_DEADLINE) * 1000;
+	struct gen_ask gen = {
+		.images = ask->num_images,
+		.aspect_ratio = ask->aspect_ratio,
+		.media_type = ask_media_type(ask),
+		.negative_prompt = ask->negative_prompt,
+		.has_seed = ask->has_seed,
+		.seed = ask->seed,
+		.safety_filter_level = ask->safety_filter_level,
+		.person_generation = ask->person_generation,
+	};
+
+	write_prompt(w);
+	if (buf_done(&w->prompt, f) == -1)
+		return -1;
+	gen.prompt = buf_view(&w->prompt);
+	return models_ask(w->g->models, &gen, deadline, &w->result->answer, f);
+}
+
+/* The bytes decide what it is; what the reply called them does not count. */
+static int
+check_image(
+    struct view base64, struct buf *bytes, struct sniff *sniff, struct fault *f)
+{
+	struct fault why = FAULT_INIT;
+
+	buf_clear(bytes);
+	if (text_unbase64(base64, bytes, &why) == 0 &&
+	    buf_done(bytes, &why) == 0 &&
+	    sniff_image(sniff, buf_view(bytes), &why) == 0)
+		return 0;
+	return fault_set(f, FAULT_REMOTE,
+	    "the model sent something that is no whole png, jpeg or webp (%s)",
+	    why.text);
+}
+
+static int
+keep_image(struct work *w, const struct gen_image *image, struct buf *bytes,
+    struct fault *f)
+{
+	const int at = w->result->count;
+	struct catalogue_image *row = &w->rows[at];
+
+	*row = (struct catalogue_image){
+		.created_at_ms = clock_now_ms(),
+		.prompt = buf_view(&w->prompt),
+		.model = view_str(w->result->answer.model),
+		.has_seed = w->request->ask->has_seed,
+		.seed = w->request->ask->seed,
+		.request_id = w->request->request_id,
+	};
+	image_id_make(&row->id);
+	if (check_image(image->base64, bytes, &row->sniff, f) == -1 ||
+	    digest_sha256(&row->sha256, buf_view(bytes), f) == -1 ||
+	    store_put(w->g->store, &row->id, row->sniff.kind, buf_view(bytes),
+		f) == -1)
+		return -1;
+	row->bytes = (int64_t)bytes->len;
+	w->result->images[at] = (struct generate_image){ row->id,
+		row->sniff.kind, row->bytes, image->base64 };
+	w->result->count++;
+	return 0;
+}
+
+/* Each image is kept or has its fault: one that is bad, or that the disk
+ * refuses, does not take the others, which are paid for, with it. */
+static void
+keep_images(struct work *w)
+{
+	struct models_answer *answer = &w->result->answer;
+	struct buf bytes = BUF_INIT(STORE_IMAGE_MAX);
+	struct gen_image *image;
+	int i;
+
+	for (i = 0; i < answer->count; i++) {
+		image = &answer->images[i];
+		if (image->outcome == GEN_OK &&
+		    keep_image(w, image, &bytes, &image->why) == -1)
+			image->outcome = GEN_FAILED;
+	}
+	buf_fini(&bytes);
+}
+
+/* What failed is named to the client; what lies within us is not. */
+static void
+add_failure(struct buf *out, int index, const struct fault *why)
+{
+	const char *text =
+	    fault_public(why->kind) ? why->text : "the image could not be kept";
+
+	buf_fmt(out, "{\"index\":%d,\"error\":\"%s\",\"message\":", index,
+	    fault_word(why->kind));
+	buf_json(out, view_str(why->details[0] == '\0' ? text : why->details));
+	buf_add(out, VIEW("}"));
+}
+
+static int
+write_metadata(struct work *w, struct fault *f)
+{
+	const struct models_answer *answer = &w->result->answer;
+	struct buf *out = &w->result->metadata;
+	int filtered = 0;
+	bool first = true;
+	int i;
+
+	for (i = 0; i < answer->count; i++)
+		filtered += answer->images[i].outcome == GEN_FILTERED;
+	buf_add(out, VIEW("{\"character_description\":"));
+	buf_json(out, w->request->ask->description);
+	buf_add(out, VIEW(",\"model_used\":"));
+	buf_json(out, view_str(answer->model));
+	buf_fmt(out,
+	    ",\"num_images_requested\":%d,\"num_images_generated\":%d,"
+	    "\"num_images_filtered\":%d,\"failures\":[",
+	    w->request->ask->num_images, w->result->count, filtered);
+	for (i = 0; i < answer->count; i++) {
+		if (answer->images[i].outcome == GEN_OK)
+			continue;
+		buf_add(out, first ? VIEW("") : VIEW(","));
+		add_failure(out, i, &answer->images[i].why);
+		first = false;
+	}
+	buf_add(out, VIEW("],\"parameters_used\":"));
+	ask_parameters(w->request->ask, out);
+	buf_fmt(out, ",\"generation_timestamp\":\"%s\"}", w->stamp);
+	return buf_done(out, f);
+}
+
+/* None was kept: the fault of the first that failed, or, when all were
+ * refused, that. */
+static int
+nothing_kept(const struct models_answer *answer, struct fault *f)
+{
+	const struct fault *why = &answer->images[0].why;
+	int i;
+
+	for (i = 0; i < answer->count; i++)
+		if (answer->images[i].outcome == GEN_FAILED) {
+			why = &answer->images[i].why;
+			break;
+		}
+	*f = *why;
+	if (f->kind != FAULT_FILTERED)
+		return fault_while(f, "no image came of it");
+	return -1;
+}
+
+/* A refusal is an answer, too: the same key gives it again. */
+static int
+record(struct work *w, const struct fault *refused, struct fault *f)
+{
+	struct buf memory = BUF_INIT(CATALOGUE_REPLY_MAX);
+	int rc = -1;
+
+	if (refused == NULL)
+		write_memory(w->result, &memory);
+	else
+		buf_fmt(&memory, "\n%s", refused->details);
+	if (buf_done(&memory, f) == 0 &&
+	    (w->result->count == 0 || store_sync(w->g->store, f) == 0))
+		rc = catalogue_record(w->g->catalogue, w->rows,
+		    (size_t)w->result->count, &w->claim, buf_view(&memory), f);
+	buf_fini(&memory);
+	return rc;
+}
+
+static int
+settle(struct work *w, struct fault *f)
+{
+	struct fault refused = FAULT_INIT;
+
+	keep_images(w);
+	if (w->result->count > 0)
+		return write_metadata(w, f) == -1 ? -1 : record(w, NULL, f);
+	(void)nothing_kept(&w->result->answer, &refused);
+	if (refused.kind == FAULT_FILTERED && w->claim.serial != 0 &&
+	    record(w, &refused, f) == -1)
+		return -1;
+	*f = refused;
+	return -1;
+}
+
+/* Pays: from here on every way out must settle the claim. */
+static int
+pay(struct work *w, struct fault *f)
+{
+	if (guard(w, f) == -1) {
+		leave_claim(w, false);
+		return -1;
+	}
+	if (call_model(w, f) == -1) {
+		leave_claim(w, w->result->answer.maybe_paid);
+		return -1;
+	}
+	if (settle(w, f) == 0)
+		return 0;
+	if (f->kind != FAULT_FILTERED)
+		leave_claim(w, true);
+	return -1;
+}
+
+int
+generate(struct generate *g, const struct generate_request *request,
+    struct generate_result *result, struct fault *f)
+{
+	struct work w = { .g = g,
+		.request = request,
+		.result = result,
+		.claim = CATALOGUE_CLAIM_INIT,
+		.prompt = BUF_INIT(PROMPT_MAX) };
+	bool go_on;
+	int rc;
+
+	clock_stamp(w.stamp);
+	rc = claim_key(&w, &go_on, f);
+	if (rc == 0 && go_on)
+		rc = pay(&w, f);
+	catalogue_claim_fini(&w.claim);
+	buf_fini(&w.prompt);
+	return rc;
+}
+
+void
+generate_result_fini(struct generate_result *result)
+{
+	models_answer_fini(&result->answer);
+	buf_fini(&result->metadata);
+	*result = GENERATE_RESULT_INIT;
+}

@@ -1,0 +1,21 @@
+/*
+ * recover - puts right what a killed worker left behind.
+ *
+ * Drafts of the dead are removed; a whole image without a row, paid for
+ * but never recorded, is adopted.  Nothing else is touched, nothing is
+ * deleted.
+ */
+#ifndef APP_RECOVER_H
+#define APP_RECOVER_H
+
+#include "disk/catalogue.h"
+#include "disk/store.h"
+
+/*
+ * Runs at the start of each worker; while one of them is at it, the others
+ * go on without.  *adopted counts the images that got a row.
+ */
+int recover(
+    struct store *st, struct catalogue *c, int *adopted, struct fault *f);
+
+#endif

@@ -1,0 +1,141 @@
+#include "app/reply.h"
+
+enum {
+	BODY_MAX = 8192,
+	COME_BACK_S = 10 /* of a 503 that names no time itself */
+};
+
+/* The reason phrases (RFC 9110, 15) of the statuses that we send. */
+static const struct {
+	int status;
+	const char *reason;
+} reasons[] = { { 200, "OK" }, { 400, "Bad Request" }, { 404, "Not Found" },
+	{ 405, "Method Not Allowed" }, { 409, "Conflict" },
+	{ 413, "Content Too Large" }, { 415, "Unsupported Media Type" },
+	{ 422, "Unprocessable Content" }, { 500, "Internal Server Error" },
+	{ 502, "Bad Gateway" }, { 503, "Service Unavailable" },
+	{ 504, "Gateway Timeout" }, { 507, "Insufficient Storage" } };
+
+static const char *
+reason_of(int status)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
+		if (reasons[i].status == status)
+			return reasons[i].reason;
+	MUST(!"a status without its reason");
+	return "";
+}
+
+static void
+send_headers(struct reply *r, struct buf *headers)
+{
+	buf_add(headers, VIEW("\r\n"));
+	if (headers->spoilt)
+		fcgi_abandon(r->c);
+	else
+		fcgi_put(r->c, buf_view(headers));
+	buf_fini(headers);
+}
+
+void
+reply_begin(struct reply *r, int status, const char *media_type, int64_t length,
+    struct view extra)
+{
+	struct buf headers = BUF_INIT(REPLY_HEADERS_MAX);
+
+	MUST(r->status == 0);
+	r->status = status;
+	buf_fmt(&headers,
+	    "Status: %d %s\r\nContent-Type: %s\r\nContent-Length: %lld\r\n"
+	    "X-Request-Id: %.*s\r\n",
+	    status, reason_of(status), media_type, (long long)length,
+	    (int)r->request_id.n, r->request_id.p);
+	buf_add(&headers, extra);
+	send_headers(r, &headers);
+}
+
+void
+reply_put(struct reply *r, struct view bytes)
+{
+	if (r->is_head)
+		return;
+	fcgi_put(r->c, bytes);
+	r->bytes += (int64_t)bytes.n;
+}
+
+static void
+send_json(struct reply *r, int status, struct view extra, struct view body)
+{
+	reply_begin(r, status, "application/json", (int64_t)body.n + 1, extra);
+	reply_put(r, body);
+	reply_put(r, VIEW("\n"));
+}
+
+void
+reply_json(struct reply *r, int status, struct view body)
+{
+	send_json(r, status, VIEW("Cache-Control: no-store\r\n"), body);
+}
+
+static void
+write_fault(const struct reply *r, const struct fault *f, struct buf *body)
+{
+	const char *text =
+	    fault_public(f->kind)
+		? f->text
+		: "the service could not do this; its log says why";
+
+	buf_fmt(body,
+	    "{\"detail\":{\"error\":\"%s\",\"message\":", fault_word(f->kind));
+	buf_json(body, view_str(text));
+	buf_add(body, VIEW(",\"details\":"));
+	if (f->details[0] != '\0' && fault_public(f->kind))
+		buf_json(body, view_str(f->details));
+	else
+		buf_add(body, VIEW("null"));
+	if (f->field != NULL)
+		buf_fmt(body, ",\"field\":\"%s\"", f->field);
+	buf_add(body, VIEW(",\"request_id\":"));
+	buf_json(body, r->request_id);
+	buf_add(body, VIEW("}}"));
+}
+
+void
+reply_fault(struct reply *r, const struct fault *f, const char *allow)
+{
+	struct buf extra = BUF_INIT(REPLY_HEADERS_MAX);
+	struct buf body = BUF_INIT(BODY_MAX);
+	const int status = fault_http(f->kind);
+	int wait_s = f->retry_after_s;
+
+	if (status == 503 && wait_s == 0)
+		wait_s = COME_BACK_S;
+	buf_add(&extra, VIEW("Cache-Control: no-store\r\n"));
+	if (wait_s > 0)
+		buf_fmt(&extra, "Retry-After: %d\r\n", wait_s);
+	if (allow[0] != '\0')
+		buf_fmt(&extra, "Allow: %s\r\n", allow);
+	write_fault(r, f, &body);
+	/* Without the memory for these few words nothing can be said. */
+	if (extra.spoilt || body.spoilt)
+		fcgi_abandon(r->c);
+	else
+		send_json(r, status, buf_view(&extra), buf_view(&body));
+	buf_fini(&body);
+	buf_fini(&extra);
+}
+
+void
+reply_accel(struct reply *r, const char *path, const char *media_type)
+{
+	struct buf headers = BUF_INIT(REPLY_HEADERS_MAX);
+
+	MUST(r->status == 0);
+	r->status = 200;
+	buf_fmt(&headers,
+	    "Status: 200 OK\r\nX-Accel-Redirect: %s\r\nContent-Type: %s\r\n",
+	    path, media_type);
+	send_headers(r, &headers);
+}

@@ -1,0 +1,43 @@
+/*
+ * reply - one HTTP reply on its way to the web server (CGI headers, body).
+ *
+ * Every reply has its Content-Length and X-Request-Id; every error is the
+ * JSON of docs/API.md.  Of a HEAD, only the headers are sent.
+ */
+#ifndef APP_REPLY_H
+#define APP_REPLY_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "net/fcgi.h"
+
+enum { REPLY_HEADERS_MAX = 4096 };
+
+struct reply {
+	struct fcgi *c;
+	struct view request_id;
+	bool is_head;
+	int status;    /* 0 until the headers are sent */
+	int64_t bytes; /* of the body, sent so far     */
+};
+
+/*
+ * Sends the headers.  extra is further header lines, each ended by CR LF,
+ * or the empty view.
+ */
+void reply_begin(struct reply *r, int status, const char *media_type,
+    int64_t length, struct view extra);
+void reply_put(struct reply *r, struct view bytes);
+
+/* A whole JSON document, not to be stored by any cache. */
+void reply_json(struct reply *r, int status, struct view body);
+
+/* Error JSON and status of f; allow: the Allow header of a 405, or "". */
+void reply_fault(struct reply *r, const struct fault *f, const char *allow);
+
+/* Has the web server send a file: path is an internal location of its,
+ * which sets the headers that are about files. */
+void reply_accel(struct reply *r, const char *path, const char *media_type);
+
+#endif

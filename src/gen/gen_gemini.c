@@ -1,0 +1,207 @@
+#include "gen/gen_gemini.h"
+
+#include <string.h>
+
+enum { TEXT_MAX = 128 << 10 };
+
+/*
+ * Gemini has no field for what must not be seen, so it is said in the
+ * prompt.
+ */
+static void
+add_prompt(const struct gen_ask *ask, struct buf *out)
+{
+	struct buf text = BUF_INIT(TEXT_MAX);
+
+	buf_add(&text, ask->prompt);
+	if (ask->negative_prompt.n > 0) {
+		buf_add(&text, VIEW(" Do not show any of this: "));
+		buf_add(&text, ask->negative_prompt);
+		buf_add(&text, VIEW("."));
+	}
+	buf_json(out, buf_view(&text));
+	if (text.spoilt)
+		out->spoilt = true;
+	buf_fini(&text);
+}
+
+/* Our safety levels are Imagen's; Gemini's thresholds by the same names. */
+static const char *
+threshold_of(const char *level)
+{
+	static const char *const names[][2] = {
+		{ "block_low_and_above", "BLOCK_LOW_AND_ABOVE" },
+		{ "block_medium_and_above", "BLOCK_MEDIUM_AND_ABOVE" },
+		{ "block_only_high", "BLOCK_ONLY_HIGH" },
+		{ "block_none", "BLOCK_NONE" },
+	};
+	size_t i;
+
+	for (i = 0; level != NULL && i < sizeof names / sizeof names[0]; i++)
+		if (strcmp(level, names[i][0]) == 0)
+			return names[i][1];
+	return NULL;
+}
+
+static void
+add_safety(const char *threshold, struct buf *out)
+{
+	static const char *const categories[] = { "HARASSMENT", "HATE_SPEECH",
+		"SEXUALLY_EXPLICIT", "DANGEROUS_CONTENT" };
+	size_t i;
+
+	if (threshold == NULL)
+		return;
+	buf_add(out, VIEW(",\"safetySettings\":["));
+	for (i = 0; i < sizeof categories / sizeof categories[0]; i++)
+		buf_fmt(out,
+		    "%s{\"category\":\"HARM_CATEGORY_%s\","
+		    "\"threshold\":\"%s\"}",
+		    i == 0 ? "" : ",", categories[i], threshold);
+	buf_add(out, VIEW("]"));
+}
+
+static void
+gemini_write(const struct gen_ask *ask, int call, struct buf *out)
+{
+	buf_add(out, VIEW("{\"contents\":[{\"role\":\"user\",\"parts\":["
+			  "{\"text\":"));
+	add_prompt(ask, out);
+	buf_add(out, VIEW("}]}],\"generationConfig\":{"
+			  "\"responseModalities\":[\"IMAGE\"]"));
+	if (ask->aspect_ratio != NULL) {
+		buf_add(out, VIEW(",\"imageConfig\":{\"aspectRatio\":"));
+		buf_json(out, view_str(ask->aspect_ratio));
+		buf_add(out, VIEW("}"));
+	}
+	/* The API's seed is an int32; each call has its own, or all the
+	 * images would be the same. */
+	if (ask->has_seed)
+		buf_fmt(out, ",\"seed\":%u",
+		    (ask->seed + (uint32_t)call) & 0x7fffffffu);
+	buf_add(out, VIEW("}"));
+	add_safety(threshold_of(ask->safety_filter_level), out);
+	buf_add(out, VIEW("}"));
+}
+
+/* The last image, or (when there is none) an absent value. */
+static const struct json_value *
+last_image(const struct json_value *parts)
+{
+	const struct json_value *part, *data, *found = NULL;
+	size_t i;
+
+	for (i = 0; i < json_count(parts); i++) {
+		part = json_item(parts, i);
+		data = json_member(json_member(part, "inlineData"), "data");
+		if (json_kind(data) == JSON_KIND_TEXT &&
+		    !json_truth(json_member(part, "thought")))
+			found = data;
+	}
+	return found;
+}
+
+static struct view
+first_words(const struct json_value *parts)
+{
+	const struct json_value *part;
+	struct view text;
+	size_t i;
+
+	for (i = 0; i < json_count(parts); i++) {
+		part = json_item(parts, i);
+		text = json_text(json_member(part, "text"));
+		if (text.n > 0 && !json_truth(json_member(part, "thought")))
+			return text;
+	}
+	return VIEW("");
+}
+
+/* Does a blockReason or finishReason speak of what may not be drawn? */
+static bool
+is_policy(struct view reason)
+{
+	static const char *const words[] = { "SAFETY", "PROHIBITED",
+		"RECITATION", "BLOCKLIST", "SPII", "MODEL_ARMOR", "JAILBREAK" };
+	size_t i;
+
+	for (i = 0; i < sizeof words / sizeof words[0]; i++)
+		if (view_has(reason, words[i]))
+			return true;
+	return false;
+}
+
+/* An ending that is no policy, in our words. */
+static const char *
+words_for(struct view reason)
+{
+	static const char *const words[][2] = {
+		{ "MAX_TOKENS", "the model ran out of tokens" },
+		{ "LANGUAGE",
+		    "the model does not speak the prompt's language" },
+		{ "NO_IMAGE", "the model drew no image" },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof words / sizeof words[0]; i++)
+		if (view_is(reason, words[i][0]))
+			return words[i][1];
+	return "the model returned no image";
+}
+
+/* A 200 without an image: whose doing was it? */
+static void
+read_refusal(const struct json_value *reply, const struct json_value *candidate,
+    struct gen_image *image)
+{
+	const struct json_value *feedback =
+	    json_member(reply, "promptFeedback");
+	struct view reason = json_text(json_member(feedback, "blockReason"));
+	struct view words =
+	    json_text(json_member(feedback, "blockReasonMessage"));
+	const struct view text = first_words(
+	    json_member(json_member(candidate, "content"), "parts"));
+
+	if (reason.n == 0) {
+		reason = json_text(json_member(candidate, "finishReason"));
+		words = json_text(json_member(candidate, "finishMessage"));
+	}
+	if (is_policy(reason))
+		gen_filtered(image, words.n > 0 ? words : reason);
+	else if (text.n > 0 && (reason.n == 0 || view_is(reason, "STOP")))
+		gen_filtered(image, text);
+	else
+		gen_failed(image, words_for(reason));
+}
+
+static void
+gemini_read(const struct json_value *reply, struct gen_image *images, int n)
+{
+	const struct json_value *candidate =
+	    json_item(json_member(reply, "candidates"), 0);
+	const struct json_value *found =
+	    last_image(json_member(json_member(candidate, "content"), "parts"));
+	const struct view base64 = json_text(found);
+
+	MUST(n == 1);
+	if (json_kind(reply) != JSON_KIND_OBJECT)
+		gen_failed(images, "the model's reply made no sense");
+	else if (found == NULL)
+		read_refusal(reply, candidate, images);
+	else if (base64.n == 0)
+		gen_failed(images, "the model returned an empty image");
+	else if (base64.n > GEN_BASE64_MAX)
+		gen_failed(images, "the model returned too large an image");
+	else
+		*images = (struct gen_image){
+			.outcome = GEN_OK, .base64 = base64, .why = FAULT_INIT
+		};
+}
+
+const struct gen_dialect gen_gemini = {
+	.prefix = "gemini-",
+	.verb = "generateContent",
+	.batch = false,
+	.write = gemini_write,
+	.read = gemini_read,
+};

@@ -1,0 +1,486 @@
+#include "gen/models.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "codec/text.h"
+#include "gen/gen_gemini.h"
+#include "gen/gen_imagen.h"
+#include "net/http.h"
+
+enum {
+	ATTEMPTS_MAX = 4,
+	UNSENT_ATTEMPTS_MAX = 3, /* no connection: nothing was paid      */
+	FAILED_ATTEMPTS_MAX = 2, /* a 500                                */
+	NAME_MAX_BYTES = sizeof((struct models_answer *)NULL)->model - 1,
+	URL_MAX_BYTES = 2048,
+	KEY_MAX_BYTES = 4096,
+	BODY_MAX_BYTES = 256 << 10,
+	ERROR_MAX_BYTES = 64 << 10 /* of an error's body, to be read */
+};
+
+struct model {
+	char name[NAME_MAX_BYTES + 1];
+	const struct gen_dialect *dialect;
+	int64_t gone_until_ms; /* in clock_ticks_ms */
+};
+
+struct models {
+	struct http *http;
+	char *base_url;
+	bool needs_key;
+	const struct secret *key; /* borrowed */
+	struct model list[MODELS_MAX];
+	size_t count;
+};
+
+struct models_docs {
+	struct json_doc *doc[GEN_IMAGES_MAX]; /* one a call */
+};
+
+/* One question to one model: n calls, run together. */
+struct round {
+	const struct gen_ask *ask;
+	const struct model *model;
+	struct models_answer *answer;
+	int n;
+	struct buf url;
+	struct buf key; /* holds the secret */
+	struct buf budget;
+	struct buf body[GEN_IMAGES_MAX];
+	struct http_call call[GEN_IMAGES_MAX];
+	struct fault why[GEN_IMAGES_MAX]; /* NONE: the document is there */
+};
+
+static const struct gen_dialect *const dialects[] = { &gen_imagen,
+	&gen_gemini };
+
+static const struct gen_dialect *
+dialect_of(struct view name)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof dialects / sizeof dialects[0]; i++)
+		if (view_begins(name, dialects[i]->prefix))
+			return dialects[i];
+	return NULL;
+}
+
+/* The name becomes a part of a URL, so it may hold nothing special. */
+static bool
+is_plain(struct view name)
+{
+	size_t i;
+	char c;
+
+	for (i = 0; i < name.n; i++) {
+		c = name.p[i];
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+			(c >= '0' && c <= '9') || c == '.' || c == '_' ||
+			c == '-'))
+			return false;
+	}
+	return name.n <= NAME_MAX_BYTES;
+}
+
+static int
+add_model(struct models *m, struct view name, struct fault *f)
+{
+	struct model *model = &m->list[m->count];
+	const struct gen_dialect *dialect = dialect_of(name);
+
+	if (m->count == MODELS_MAX)
+		return fault_set(
+		    f, FAULT_INPUT, "more than %d models", MODELS_MAX);
+	if (dialect == NULL || !is_plain(name)) {
+		(void)fault_set(f, FAULT_INPUT,
+		    "a model that is neither imagen-* nor gemini-*");
+		return fault_details(f, "%.*s",
+		    (int)(name.n < NAME_MAX_BYTES ? name.n : NAME_MAX_BYTES),
+		    name.p);
+	}
+	memcpy(model->name, name.p, name.n);
+	model->name[name.n] = '\0';
+	model->dialect = dialect;
+	m->count++;
+	return 0;
+}
+
+static int
+add_models(struct models *m, struct view list, struct fault *f)
+{
+	struct view name;
+
+	while (text_split(&list, ',', &name)) {
+		name = text_trim(name);
+		if (name.n > 0 && add_model(m, name, f) == -1)
+			return -1;
+	}
+	if (m->count == 0)
+		return fault_set(f, FAULT_INPUT, "no model in the list");
+	return 0;
+}
+
+int
+models_open(
+    struct models **out, const struct models_setup *setup, struct fault *f)
+{
+	struct models *m = calloc(1, sizeof *m);
+	const struct view socket = view_str(setup->unix_socket);
+
+	if (m == NULL)
+		return fault_set(f, FAULT_MEMORY, "models");
+	m->key = setup->key;
+	/* What is not Google itself but a stand-in next door asks for none. */
+	m->needs_key =
+	    socket.n == 0 && !view_begins(view_str(setup->base_url), "http://");
+	m->base_url = strdup(setup->base_url);
+	if (m->base_url == NULL)
+		(void)fault_set(f, FAULT_MEMORY, "models");
+	if (m->base_url == NULL || add_models(m, setup->list, f) == -1 ||
+	    http_open(&m->http, setup->unix_socket, f) == -1) {
+		models_close(&m);
+		return -1;
+	}
+	*out = m;
+	return 0;
+}
+
+void
+models_close(struct models **m)
+{
+	if (*m == NULL)
+		return;
+	http_close(&(*m)->http);
+	free((*m)->base_url);
+	free(*m);
+	*m = NULL;
+}
+
+void
+models_answer_fini(struct models_answer *answer)
+{
+	size_t i;
+
+	if (answer->docs != NULL)
+		for (i = 0; i < GEN_IMAGES_MAX; i++)
+			json_close(&answer->docs->doc[i]);
+	free(answer->docs);
+	*answer = MODELS_ANSWER_INIT;
+}
+
+/* The document of an error's reply, or NULL when it is not worth reading. */
+static struct json_doc *
+open_error(const struct http_call *call)
+{
+	struct fault ignored = FAULT_INIT;
+	struct json_doc *doc = NULL;
+
+	if (call->reply.len == 0 || call->reply.len > ERROR_MAX_BYTES)
+		return NULL;
+	if (json_open(&doc, buf_view(&call->reply), GEN_JSON_DEPTH_MAX,
+		&ignored) == -1)
+		return NULL;
+	return doc;
+}
+
+/* What a 429 or 503 asks us to wait; HTTP_ENOUGH if that is for tomorrow. */
+static int64_t
+wait_asked(const struct http_call *call)
+{
+	struct json_doc *doc = open_error(call);
+	const struct json_value *root = doc == NULL ? NULL : json_root(doc);
+	int64_t ms = gen_retry_delay_ms(root);
+
+	if (ms < 0)
+		ms = call->retry_after_ms;
+	if (ms < 0)
+		ms = http_backoff_ms(call->attempts);
+	if (call->status == 429 && gen_is_daily_quota(root))
+		ms = HTTP_ENOUGH;
+	json_close(&doc);
+	return ms;
+}
+
+/*
+ * Sent again is only what cost nothing: a request that never left, or one
+ * that the model refused as such.  A 500 may hide a picture that was drawn
+ * and lost, so it gets one more chance and no third.
+ */
+static int64_t
+judge(const struct http_call *call)
+{
+	if (call->fault.kind == FAULT_BUSY && !call->sent &&
+	    call->attempts < UNSENT_ATTEMPTS_MAX)
+		return http_backoff_ms(call->attempts);
+	if (call->fault.kind != FAULT_NONE || call->attempts >= ATTEMPTS_MAX)
+		return HTTP_ENOUGH;
+	if (call->status == 429 || call->status == 503)
+		return wait_asked(call);
+	if (call->status == 500 && call->attempts < FAILED_ATTEMPTS_MAX)
+		return http_backoff_ms(call->attempts);
+	return HTTP_ENOUGH;
+}
+
+/* Writes the key's header: without it when there is no key. */
+static void
+write_key(const struct models *m, struct buf *out)
+{
+	/* Keys read from files like to end in a newline. */
+	const struct view key = text_trim(secret_reveal(m->key));
+
+	if (key.n == 0)
+		return;
+	buf_add(out, VIEW("x-goog-api-key: "));
+	buf_add(out, key);
+}
+
+static void
+write_budget(int64_t deadline_ms, struct buf *out)
+{
+	const int64_t left_ms = deadline_ms - clock_ticks_ms();
+
+	buf_fmt(out, "X-Server-Timeout: %lld",
+	    left_ms < 1000 ? 1LL : (long long)(left_ms + 999) / 1000);
+}
+
+static int
+write_call(struct round *r, int at, struct fault *f)
+{
+	struct http_call *call = &r->call[at];
+	struct buf *body = &r->body[at];
+
+	r->model->dialect->write(r->ask, at, body);
+	if (buf_done(body, f) == -1)
+		return -1;
+	call->url = buf_str(&r->url);
+	call->headers[0] = "Content-Type: application/json";
+	call->headers[1] = buf_str(&r->budget);
+	call->headers[2] = r->key.len == 0 ? NULL : buf_str(&r->key);
+	call->body = buf_view(body);
+	return 0;
+}
+
+static int
+round_write(struct round *r, const struct models *m, int64_t deadline_ms,
+    struct fault *f)
+{
+	int i;
+
+	buf_fmt(&r->url, "%s/v1beta/models/%s:%s", m->base_url, r->model->name,
+	    r->model->dialect->verb);
+	write_key(m, &r->key);
+	write_budget(deadline_ms, &r->budget);
+	if (buf_done(&r->url, f) == -1 || buf_done(&r->key, f) == -1 ||
+	    buf_done(&r->budget, f) == -1)
+		return -1;
+	for (i = 0; i < r->n; i++)
+		if (write_call(r, i, f) == -1)
+			return -1;
+	return 0;
+}
+
+static void
+round_init(struct round *r, const struct model *model,
+    const struct gen_ask *ask, struct models_answer *answer)
+{
+	int i;
+
+	*r = (struct round){
+		.ask = ask,
+		.model = model,
+		.answer = answer,
+		.n = model->dialect->batch ? 1 : ask->images,
+		.url = BUF_INIT(URL_MAX_BYTES),
+		.key = BUF_INIT(KEY_MAX_BYTES),
+		.budget = BUF_INIT(64),
+	};
+	for (i = 0; i < GEN_IMAGES_MAX; i++) {
+		r->body[i] = BUF_INIT(BODY_MAX_BYTES);
+		r->call[i] = HTTP_CALL_INIT(GEN_REPLY_MAX);
+		r->why[i] = FAULT_INIT;
+	}
+}
+
+static void
+round_fini(struct round *r)
+{
+	int i;
+
+	buf_fini(&r->url);
+	secret_buf_fini(&r->key);
+	buf_fini(&r->budget);
+	for (i = 0; i < GEN_IMAGES_MAX; i++) {
+		buf_fini(&r->body[i]);
+		buf_fini(&r->call[i].reply);
+	}
+}
+
+/*
+ * Could this call be on the bill?  Whatever was answered with pictures, and
+ * whatever was sent and not answered; a clean refusal is free.
+ */
+static bool
+may_be_paid(const struct http_call *call)
+{
+	return call->status == 200 || call->status == 504 ||
+	       (call->fault.kind != FAULT_NONE && call->sent);
+}
+
+static bool
+is_answered(const struct http_call *call)
+{
+	return call->fault.kind == FAULT_NONE && call->status == 200;
+}
+
+static int
+read_refusal(const struct http_call *call, struct fault *f)
+{
+	struct json_doc *doc = open_error(call);
+	const struct json_value *root = doc == NULL ? NULL : json_root(doc);
+	const int64_t header_ms = call->retry_after_ms;
+
+	(void)gen_refusal(call->status, root, f);
+	if (f->kind == FAULT_BUSY && gen_retry_delay_ms(root) < 0 &&
+	    !gen_is_daily_quota(root) && header_ms > 0 &&
+	    header_ms <= 86400 * 1000)
+		f->retry_after_s = (int)((header_ms + 999) / 1000);
+	json_close(&doc);
+	return -1;
+}
+
+/* The document a call brought, or why it brought none. */
+static int
+read_call(struct http_call *call, struct json_doc **doc, struct fault *f)
+{
+	int rc;
+
+	if (call->fault.kind != FAULT_NONE) {
+		*f = call->fault;
+		return -1;
+	}
+	if (call->status != 200)
+		return read_refusal(call, f);
+	rc = json_open(doc, buf_view(&call->reply), GEN_JSON_DEPTH_MAX, f);
+	if (rc == -1 && f->kind == FAULT_INPUT) {
+		*f = FAULT_INIT; /* the mistake is not our user's */
+		(void)fault_set(
+		    f, FAULT_REMOTE, "the model's reply was not JSON");
+	}
+	buf_fini(&call->reply); /* tens of megabytes that are read now */
+	return rc;
+}
+
+/*
+ * No call was answered: the first fault.  A model that is gone for one call
+ * and not for the next is not gone, so that is no one's reason.
+ */
+static int
+first_fault(const struct round *r, struct fault *f)
+{
+	int i;
+
+	for (i = 0; i < r->n - 1 && r->why[i].kind == FAULT_ABSENT; i++)
+		continue;
+	*f = r->why[i];
+	return -1;
+}
+
+static void
+lose_image(struct gen_image *image, const struct fault *why)
+{
+	*image = (struct gen_image){
+		.outcome =
+		    why->kind == FAULT_FILTERED ? GEN_FILTERED : GEN_FAILED,
+		.why = *why,
+	};
+}
+
+static void
+read_images(struct round *r)
+{
+	const bool batch = r->model->dialect->batch;
+	const int images = batch ? r->answer->count : 1;
+	int i;
+
+	for (i = 0; i < r->n; i++)
+		if (r->why[i].kind == FAULT_NONE)
+			r->model->dialect->read(
+			    json_root(r->answer->docs->doc[i]),
+			    &r->answer->images[i], images);
+		else
+			lose_image(&r->answer->images[i], &r->why[i]);
+}
+
+/* All calls have ended: what came of them together. */
+static int
+round_read(struct round *r, struct fault *f)
+{
+	bool answered = false;
+	int i;
+
+	for (i = 0; i < r->n; i++) {
+		r->answer->maybe_paid |= may_be_paid(&r->call[i]);
+		answered |= is_answered(&r->call[i]);
+		(void)read_call(
+		    &r->call[i], &r->answer->docs->doc[i], &r->why[i]);
+	}
+	/* A batch is one document: without it there are no images at all. */
+	if (!answered ||
+	    (r->model->dialect->batch && r->why[0].kind != FAULT_NONE))
+		return first_fault(r, f);
+	read_images(r);
+	return 0;
+}
+
+/* FAULT_ABSENT: there is no such model. */
+static int
+ask_model(
+    struct models *m, struct round *r, int64_t deadline_ms, struct fault *f)
+{
+	int rc;
+
+	memcpy(r->answer->model, r->model->name, sizeof r->model->name);
+	rc = round_write(r, m, deadline_ms, f);
+	if (rc == 0) {
+		http_run(m->http, r->call, (size_t)r->n, deadline_ms, judge);
+		rc = round_read(r, f);
+	}
+	round_fini(r);
+	return rc;
+}
+
+int
+models_ask(struct models *m, const struct gen_ask *ask, int64_t deadline_ms,
+    struct models_answer *answer, struct fault *f)
+{
+	struct round r;
+	size_t i;
+	int rc;
+
+	MUST(ask->images >= 1 && ask->images <= GEN_IMAGES_MAX);
+	MUST(answer->docs == NULL && f->kind == FAULT_NONE);
+	answer->count = ask->images;
+	if (m->needs_key && !secret_is_set(m->key))
+		return fault_set(
+		    f, FAULT_REMOTE, "no model key is set: set GEMINI_API_KEY");
+	answer->docs = calloc(1, sizeof *answer->docs);
+	if (answer->docs == NULL)
+		return fault_set(f, FAULT_MEMORY, "ask the models");
+	for (i = 0; i < m->count; i++) {
+		if (m->list[i].gone_until_ms > clock_ticks_ms())
+			continue;
+		round_init(&r, &m->list[i], ask, answer);
+		rc = ask_model(m, &r, deadline_ms, f);
+		if (rc == 0 || f->kind != FAULT_ABSENT)
+			return rc;
+		*f = FAULT_INIT; /* perhaps the next one exists */
+		m->list[i].gone_until_ms = clock_ticks_ms() + MODELS_GONE_MS;
+		log_event(LOG_WARN, "model gone",
+		    LOG_TEXT("model", view_str(m->list[i].name)));
+	}
+	return fault_set(f, FAULT_REMOTE,
+	    "none of the models exists any more: check IMAGE_MODELS");
+}

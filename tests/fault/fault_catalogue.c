@@ -1,0 +1,353 @@
+/*
+ * Everything SQLite asks of the system is refused in turn, while a life of
+ * the catalogue is told: it is created, a key is claimed, three images are
+ * recorded with it, one is adopted.  Whatever the moment: the right kind of
+ * fault, all rows of a call or none, and a catalogue that opens, answers
+ * and takes the same work afterwards.
+ *
+ * Files: a VFS in front of SQLite's own.  Its syncs only count, so that
+ * hundreds of lives are quick.  Memory: SQLite's allocator, and ours.
+ */
+#include "disk/catalogue.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include <sqlite3.h>
+
+#include "refuse.h"
+
+enum { IMAGES = 3, TABLES_MAX = 8, POINTS_MIN = 400 };
+
+enum {
+	SQL_OPEN = REFUSE_SQLITE,
+	SQL_WRITE = REFUSE_SQLITE << 1,
+	SQL_SYNC = REFUSE_SQLITE << 2,
+	SQL_MEMORY = REFUSE_SQLITE << 3
+};
+
+/* What is refused, with what words, and what the caller may then hear. */
+struct rule {
+	unsigned kinds;
+	int code; /* SQLite's */
+	int error;
+	enum fault_kind fault;
+};
+
+static const struct rule rules[] = {
+	{ SQL_OPEN, SQLITE_CANTOPEN, EMFILE, FAULT_CATALOGUE },
+	{ SQL_OPEN, SQLITE_CANTOPEN, ENOSPC, FAULT_FULL },
+	{ SQL_WRITE, SQLITE_IOERR_WRITE, EIO, FAULT_CATALOGUE },
+	{ SQL_WRITE, SQLITE_IOERR_WRITE, EDQUOT, FAULT_FULL },
+	{ SQL_WRITE, SQLITE_FULL, ENOSPC, FAULT_FULL },
+	{ SQL_SYNC, SQLITE_IOERR_FSYNC, EIO, FAULT_CATALOGUE },
+	{ SQL_SYNC, SQLITE_IOERR_FSYNC, ENOSPC, FAULT_FULL },
+	{ SQL_MEMORY, 0, ENOMEM, FAULT_MEMORY },
+	{ REFUSE_MEMORY, 0, ENOMEM, FAULT_MEMORY },
+};
+
+static int refused_code; /* what a refused file call returns */
+
+/* A copy of each table of methods that SQLite's files come with. */
+static struct table {
+	const sqlite3_io_methods *real;
+	sqlite3_io_methods ours;
+} tables[TABLES_MAX];
+
+static sqlite3_vfs *real_vfs, our_vfs;
+static sqlite3_mem_methods real_memory;
+
+static const sqlite3_io_methods *
+real_of(const sqlite3_file *file)
+{
+	size_t i;
+
+	for (i = 0; i < TABLES_MAX; i++)
+		if (file->pMethods == &tables[i].ours)
+			return tables[i].real;
+	CHECK(!"one of our tables");
+	return NULL;
+}
+
+static bool
+refuse_sql(unsigned kind)
+{
+	return refuse_this((enum refuse_kind)kind);
+}
+
+static int
+our_write(sqlite3_file *file, const void *p, int n, sqlite3_int64 at)
+{
+	if (refuse_sql(SQL_WRITE))
+		return refused_code;
+	return real_of(file)->xWrite(file, p, n, at);
+}
+
+static int
+our_sync(sqlite3_file *file, int flags)
+{
+	(void)file;
+	(void)flags;
+	return refuse_sql(SQL_SYNC) ? refused_code : SQLITE_OK;
+}
+
+static const sqlite3_io_methods *
+ours_for(const sqlite3_io_methods *real)
+{
+	size_t i = 0;
+
+	while (tables[i].real != NULL && tables[i].real != real)
+		i++;
+	CHECK(i < TABLES_MAX);
+	tables[i].real = real;
+	tables[i].ours = *real;
+	tables[i].ours.xWrite = our_write;
+	tables[i].ours.xSync = our_sync;
+	return &tables[i].ours;
+}
+
+static int
+our_open(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *file, int flags,
+    int *out_flags)
+{
+	int rc;
+
+	(void)vfs;
+	file->pMethods = NULL; /* nothing to close, should it be refused */
+	if (refuse_sql(SQL_OPEN))
+		return refused_code;
+	rc = real_vfs->xOpen(real_vfs, name, file, flags, out_flags);
+	if (file->pMethods != NULL)
+		file->pMethods = ours_for(file->pMethods);
+	return rc;
+}
+
+static void *
+our_malloc(int n)
+{
+	return refuse_sql(SQL_MEMORY) ? NULL : real_memory.xMalloc(n);
+}
+
+static void *
+our_realloc(void *p, int n)
+{
+	return refuse_sql(SQL_MEMORY) ? NULL : real_memory.xRealloc(p, n);
+}
+
+static void
+stand_in_front_of_sqlite(void)
+{
+	sqlite3_mem_methods ours;
+
+	CHECK(sqlite3_config(SQLITE_CONFIG_GETMALLOC, &real_memory) == 0);
+	ours = real_memory;
+	ours.xMalloc = our_malloc;
+	ours.xRealloc = our_realloc;
+	CHECK(sqlite3_config(SQLITE_CONFIG_MALLOC, &ours) == 0);
+	real_vfs = sqlite3_vfs_find(NULL);
+	our_vfs = *real_vfs;
+	our_vfs.zName = "refusing";
+	our_vfs.xOpen = our_open;
+	CHECK(sqlite3_vfs_register(&our_vfs, 1) == 0);
+}
+
+/* How far a life got: each step is one call that must be all or nothing. */
+enum step { NOTHING, OPENED, CLAIMED, RECORDED, ADOPTED };
+
+static struct catalogue_image
+image_of(int n)
+{
+	struct catalogue_image image = {
+		.sniff = { .kind = SNIFF_PNG, .width = 8, .height = 8 },
+		.prompt = VIEW("a prompt"),
+		.model = VIEW("a model"),
+	};
+
+	(void)snprintf(image.id.text, sizeof image.id.text, "image-%d", n);
+	return image;
+}
+
+static int
+record_three(
+    struct catalogue *c, struct catalogue_claim *claim, struct fault *f)
+{
+	struct catalogue_image images[IMAGES];
+	static char prompt[16 << 10]; /* rows that need pages of their own */
+	int i;
+
+	memset(prompt, 'p', sizeof prompt);
+	for (i = 0; i < IMAGES; i++) {
+		images[i] = image_of(i);
+		images[i].prompt = (struct view){ prompt, sizeof prompt };
+	}
+	return catalogue_record(c, images, IMAGES, claim, VIEW("{}"), f);
+}
+
+static int
+claim_key(struct catalogue *c, struct catalogue_claim *claim,
+    enum catalogue_claim_state *state, struct fault *f)
+{
+	const struct digest body = { "00" };
+	struct buf reply = BUF_INIT(64);
+	const int rc =
+	    catalogue_claim(c, VIEW("key"), &body, claim, state, &reply, f);
+
+	if (rc == 0 && *state == CATALOGUE_REPLAY)
+		CHECK(view_is(buf_view(&reply), "{}"));
+	buf_fini(&reply);
+	return rc;
+}
+
+/* Tells the life until a call fails: which was the last that did not. */
+static enum step
+live(const char *root, struct fault *f)
+{
+	struct catalogue_claim claim = CATALOGUE_CLAIM_INIT;
+	const struct catalogue_image found = image_of(IMAGES);
+	enum catalogue_claim_state state;
+	struct catalogue *c = NULL;
+	enum step done = NOTHING;
+
+	if (catalogue_open(&c, root, f) == 0)
+		done = OPENED;
+	if (done == OPENED && claim_key(c, &claim, &state, f) == 0)
+		done = CLAIMED;
+	CHECK(done != CLAIMED || state == CATALOGUE_CLAIMED);
+	if (done == CLAIMED && record_three(c, &claim, f) == 0)
+		done = RECORDED;
+	if (done == RECORDED && catalogue_adopt(c, &found, f) == 0)
+		done = ADOPTED;
+	catalogue_claim_fini(&claim);
+	catalogue_close(&c);
+	return done;
+}
+
+static bool
+is_found(struct catalogue *c, int n)
+{
+	const struct catalogue_image image = image_of(n);
+	const struct job_id none = { .text = "" };
+	struct fault f = FAULT_INIT;
+	enum sniff_kind kind;
+	bool found;
+
+	CHECK(catalogue_find(c, &image.id, &none, &found, &kind, &f) == 0);
+	return found;
+}
+
+static int64_t
+count(const char *root, const char *table)
+{
+	char text[SCRATCH_SIZE + 32];
+	sqlite3_stmt *st = NULL;
+	sqlite3 *db = NULL;
+	int64_t n;
+
+	(void)snprintf(text, sizeof text, "%s/catalogue.db", root);
+	CHECK(sqlite3_open(text, &db) == SQLITE_OK);
+	(void)snprintf(text, sizeof text, "SELECT count(*) FROM %s", table);
+	CHECK(sqlite3_prepare_v2(db, text, -1, &st, NULL) == SQLITE_OK);
+	CHECK(sqlite3_step(st) == SQLITE_ROW);
+	n = sqlite3_column_int64(st, 0);
+	CHECK(sqlite3_finalize(st) == SQLITE_OK);
+	CHECK(sqlite3_close(db) == SQLITE_OK);
+	return n;
+}
+
+/*
+ * What the key says after a life that got as far as `done`.  The call that
+ * failed may still have reached the disk as a whole: a claim then reads as
+ * unclear, a record as done.  Nothing earlier can be seen than was told.
+ */
+static void
+check_key(enum catalogue_claim_state state, enum step done, bool recorded)
+{
+	switch (state) {
+	case CATALOGUE_CLAIMED:
+		CHECK(done < CLAIMED && !recorded);
+		break;
+	case CATALOGUE_UNCLEAR:
+		CHECK(done >= OPENED && done < RECORDED && !recorded);
+		break;
+	case CATALOGUE_REPLAY:
+		CHECK(done >= CLAIMED && recorded);
+		break;
+	case CATALOGUE_RUNNING:
+	case CATALOGUE_OTHER:
+		CHECK(!"a state that can be");
+	}
+}
+
+/* Opens what the life has left, and lives on with it. */
+static void
+look_around(const char *root, enum step done)
+{
+	struct catalogue_claim claim = CATALOGUE_CLAIM_INIT;
+	enum catalogue_claim_state state;
+	struct catalogue *c = NULL;
+	struct fault f = FAULT_INIT;
+	bool recorded;
+	int i;
+
+	CHECK(catalogue_open(&c, root, &f) == 0);
+	recorded = is_found(c, 0);
+	for (i = 1; i < IMAGES; i++)
+		CHECK(is_found(c, i) == recorded);
+	CHECK(done < RECORDED || recorded);
+	CHECK(done < ADOPTED || is_found(c, IMAGES));
+	CHECK(count(root, "images") == count(root, "objects"));
+	CHECK(claim_key(c, &claim, &state, &f) == 0);
+	check_key(state, done, recorded);
+	CHECK(record_three(c, &claim, &f) == 0);
+	CHECK(is_found(c, IMAGES - 1));
+	catalogue_claim_fini(&claim);
+	catalogue_close(&c);
+}
+
+/* Refuses the nth call by that rule: false when there is no nth. */
+static bool
+refuse_one(const struct rule *rule, long n)
+{
+	const int files = open_files();
+	struct fault f = FAULT_INIT;
+	char root[SCRATCH_SIZE];
+	enum step done;
+	bool refused;
+
+	scratch_make(root);
+	refused_code = rule->code;
+	refuse_nth(rule->kinds, n, rule->error);
+	done = live(root, &f);
+	refused = refuse_end();
+	/* SQLite can do without some of what it asks for. */
+	if (f.kind != FAULT_NONE && f.kind != rule->fault)
+		(void)fprintf(stderr, "call %ld of kinds %u, errno %d: %s\n", n,
+		    rule->kinds, rule->error, f.text);
+	CHECK((done == ADOPTED) == (f.kind == FAULT_NONE));
+	CHECK(f.kind == FAULT_NONE || (refused && f.kind == rule->fault));
+	CHECK(f.kind != FAULT_FULL || strstr(f.text, root) == NULL);
+	look_around(root, done);
+	scratch_remove(root);
+	CHECK(open_files() == files);
+	return refused;
+}
+
+int
+main(void)
+{
+	long n, points = 0;
+	size_t i;
+
+	stand_in_front_of_sqlite();
+	for (i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+		for (n = 0; refuse_one(&rules[i], n); n++)
+			points++;
+		CHECK(n > 0);
+		(void)printf("kinds %u, errno %d: refused %ld calls\n",
+		    rules[i].kinds, rules[i].error, n);
+	}
+	CHECK(sqlite3_memory_used() == 0);
+	(void)printf("refused %ld calls\n", points);
+	CHECK(points >= POINTS_MIN);
+	return 0;
+}

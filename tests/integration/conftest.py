@@ -1,0 +1,69 @@
+"""Fixtures: a house that a module's tests share, and houses of one's own."""
+
+import os
+
+import pytest
+
+import house as houses
+from house import House
+
+
+def pytest_sessionstart(session):
+    """Nothing here works without the programs of the flavour."""
+    for name in ("charref-fcgi", "charref", "charref-sketch"):
+        if not (houses.BUILD / name).exists():
+            pytest.exit(f"{houses.BUILD / name} is missing: run "
+                        f"make F={houses.FLAVOUR} programs", 3)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leaves the soak out unless it is asked for."""
+    if os.environ.get("CHARREF_SOAK") == "1":
+        return
+    soak = [item for item in items if item.get_closest_marker("soak")]
+    items[:] = [item for item in items if item not in soak]
+    if soak:
+        config.hook.pytest_deselected(items=soak)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failed test shows the ends of its houses' logs."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        for one in houses.LIVE:
+            report.sections.append((f"house {one.folder}", one.story()))
+
+
+@pytest.fixture(scope="module")
+def shared_house():
+    """One house for the tests of a module that leave it as it was."""
+    with houses.a_house() as one:
+        yield one
+
+
+@pytest.fixture
+def house(shared_house):
+    """The shared house with a model that has forgotten earlier tests."""
+    shared_house.model.forget()
+    shared_house.revive()
+    before = list(shared_house.pids())
+    yield shared_house
+    assert shared_house.pids() == before
+    shared_house.inspect()
+
+
+@pytest.fixture
+def new_house():
+    """Makes houses of one's own; their ends are asserted, too."""
+    made: list[House] = []
+
+    def make(start: bool = True, **kw) -> House:
+        one = House(**kw)
+        made.append(one)
+        return one.start() if start else one
+
+    yield make
+    for one in reversed(made):
+        one.end()

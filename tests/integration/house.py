@@ -1,0 +1,549 @@
+"""The real things a test needs, each in a folder of its own.
+
+A House is one installation: data, log, three pools of real workers started
+by the real spawn-fcgi, a real nginx with the shipped configuration, and the
+model's double.  Ports come from the kernel, readiness is probed against a
+deadline, and `inspect` asks after every test whether the house still stands:
+workers alive, no sanitizer report, no draft left, a log of whole JSON lines,
+no secret in any of it.
+"""
+
+import contextlib
+import ctypes
+import grp
+import json
+import os
+import pathlib
+import pwd
+import re
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+import wire
+from model_double import GEMINI, IMAGEN, KEY, ModelDouble
+
+PROJECT = pathlib.Path(__file__).resolve().parents[2]
+FLAVOUR = os.environ.get("F", "release")
+BUILD = pathlib.Path(
+    os.environ.get("CHARREF_BUILD", PROJECT / "build" / FLAVOUR)).resolve()
+IS_ASAN = FLAVOUR == "asan"
+SLOWNESS = 3.0 if IS_ASAN else 1.0
+STORE = "mv/outputs/character_reference"
+SANITIZER_EXIT = 99
+LIVE: list["House"] = []  # for the report of a failed test
+POOLS = ("fast", "lookup", "slow")
+
+
+def need_tool(name: str) -> str:
+    """The tool's path; without it the test skips (fails with CI=true)."""
+    path = shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/sbin")
+    if path is None:
+        missing(f"{name} is not installed")
+    return path
+
+
+def missing(why: str):
+    """Skips, but with CI=true fails: there everything must be there."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(why)
+    pytest.skip(why)
+
+
+def program(name: str) -> str:
+    """One of ours, from the flavour under test."""
+    return str(BUILD / name)
+
+
+def wait_until(truth: Callable[[], object], what: str,
+               deadline: float = 10.0):
+    """Probes until it holds and returns it; fails when it never does."""
+    end = time.monotonic() + deadline * SLOWNESS
+    while True:
+        got = truth()
+        if got:
+            return got
+        assert time.monotonic() < end, f"waited in vain for: {what}"
+        time.sleep(0.01)
+
+
+def free_port() -> int:
+    """A port nobody had a moment ago."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+# ---------------------------------------------------------------- processes
+
+
+def become_subreaper():
+    """Workers outlive spawn-fcgi; this makes their exit codes ours."""
+    pr_set_child_subreaper = 36
+    ctypes.CDLL(None).prctl(pr_set_child_subreaper, 1, 0, 0, 0)
+
+
+def is_alive(pid: int) -> bool:
+    """Running, and not a zombie."""
+    try:
+        stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in "ZX"
+
+
+def reap(pid: int, deadline: float = 10.0) -> int:
+    """Waits for a process of ours to end: its exit code, -N for signal N."""
+    def ended():
+        try:
+            got, status = os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            return None if is_alive(pid) else (pid, 0)
+        return (got, status) if got else None
+    _, status = wait_until(ended, f"the end of {pid}", deadline)
+    return os.waitstatus_to_exitcode(status)
+
+
+def kill(pid: int, sig: int = signal.SIGTERM):
+    """Sends a signal to one process; one that has gone is fine."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, sig)
+
+
+def children_of(pid: int) -> list[int]:
+    """The direct children of a process."""
+    try:
+        task = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except OSError:
+        return []
+    return [int(word) for word in task.split()]
+
+
+def processes_about(folder: pathlib.Path) -> list[str]:
+    """Processes that have the folder in their command or environment."""
+    found = []
+    needle = str(folder).encode()
+    for entry in pathlib.Path("/proc").glob("[0-9]*"):
+        if int(entry.name) == os.getpid():
+            continue
+        try:
+            text = (entry / "cmdline").read_bytes()
+            text += (entry / "environ").read_bytes()
+        except OSError:
+            continue
+        if needle in text and is_alive(int(entry.name)):
+            found.append(f"{entry.name}: {text[:200]!r}")
+    return found
+
+
+# --------------------------------------------------------------------- pool
+
+
+class Pool:
+    """Workers behind one unix socket, started by spawn-fcgi."""
+
+    def __init__(self, name: str, folder: pathlib.Path, env: dict[str, str]):
+        self.name = name
+        self.socket = folder / f"{name}.sock"
+        self.pidfile = folder / f"{name}.pid"
+        self.env = env
+        self.pids: list[int] = []
+        self.retired: list[int] = []
+
+    def begin(self, workers: int) -> subprocess.Popen:
+        """Starts spawn-fcgi, which takes 0.1 s a worker; see `settle`."""
+        command = [need_tool("spawn-fcgi"), "-s", str(self.socket),
+                   "-F", str(workers), "-P", str(self.pidfile), "--",
+                   program("charref-fcgi")]
+        return subprocess.Popen(command, env=self.env, text=True,
+                                stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT)
+
+    def settle(self, spawner: subprocess.Popen) -> list[int]:
+        """Waits for spawn-fcgi and keeps the pids that it wrote."""
+        said, _ = spawner.communicate(timeout=30)
+        assert spawner.returncode == 0, said
+        new = [int(word) for word in self.pidfile.read_text().split()]
+        self.pids = self.pids + new
+        return new
+
+    def start(self, workers: int = 1) -> list[int]:
+        """Starts a group; its socket must not exist or be dead."""
+        return self.settle(self.begin(workers))
+
+    def wire(self) -> wire.FastCgi:
+        """A FastCGI client of this pool."""
+        return wire.FastCgi(str(self.socket))
+
+    def send(self, pid: int, sig: int):
+        """Signals one worker, which is then expected to leave."""
+        assert pid in self.pids
+        self.pids.remove(pid)
+        self.retired.append(pid)
+        kill(pid, sig)
+
+    def end(self, sig: int = signal.SIGTERM,
+            deadline: float = 20.0) -> list[int]:
+        """Ends all workers and waits; their exit codes."""
+        leaving = list(self.pids)
+        for pid in leaving:
+            self.send(pid, sig)
+        return [reap(pid, deadline) for pid in leaving]
+
+    def replace(self, workers: int = 1) -> list[int]:
+        """Takes over the live socket; returns the old group's exit codes.
+
+        The new group listens beside it and is renamed over it, so that at
+        no moment a connection finds nothing there; then SIGTERM the old.
+        """
+        old, path = list(self.pids), self.socket
+        self.socket = path.with_suffix(".next")
+        try:
+            self.start(workers)
+            self.socket.rename(path)
+        finally:
+            self.socket = path
+        for pid in old:
+            self.send(pid, signal.SIGTERM)
+        return [reap(pid, 30.0) for pid in old]
+
+
+class Listener:
+    """A listening socket of the test's own, for single workers.
+
+    It outlives them: what is queued stays queued, and a worker can be run
+    under another program.
+    """
+
+    def __init__(self, house: "House", name: str = "own"):
+        self.house = house
+        self.path = house.folder / f"{name}.sock"
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.bind(str(self.path))
+        self.socket.listen(64)
+        self.wire = wire.FastCgi(str(self.path))
+        self.workers: list[subprocess.Popen] = []
+        house.listeners.append(self)
+
+    def worker(self, *wrapper: str) -> subprocess.Popen:
+        """Starts a worker on the socket, perhaps under a wrapper."""
+        one = subprocess.Popen(
+            [*wrapper, program("charref-fcgi")], stdin=self.socket,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            env=self.house.env)
+        self.workers.append(one)
+        return one
+
+    def ready_worker(self) -> subprocess.Popen:
+        """The same, answering."""
+        one = self.worker()
+        reply = self.wire.ask("GET", "/healthz", deadline=20.0)
+        assert reply.status == 200, one.stderr.read()
+        return one
+
+    @staticmethod
+    def leave(one: subprocess.Popen, sig: int = signal.SIGTERM,
+              deadline: float = 20.0) -> int:
+        """Asks a worker to leave; its exit code."""
+        one.send_signal(sig)
+        code = one.wait(deadline * SLOWNESS)
+        one.stderr.close()
+        return code
+
+    def end(self):
+        """Ends what is left of it."""
+        for one in self.workers:
+            if one.poll() is None:
+                code = self.leave(one)
+                assert code == 0, code
+            elif not one.stderr.closed:
+                one.stderr.close()
+        self.socket.close()
+
+
+# -------------------------------------------------------------------- nginx
+
+
+class Nginx:
+    """The real one, with the shipped configuration."""
+
+    def __init__(self, folder: pathlib.Path, render: Callable):
+        self.folder = folder
+        self.render = render
+        self.process: subprocess.Popen | None = None
+        self.port = 0
+
+    def start(self):
+        """Starts it; another port when somebody else was faster."""
+        for _ in range(5):
+            self.port = free_port()
+            conf = self.render(self.port)
+            self.process = subprocess.Popen(
+                [need_tool("nginx"), "-p", str(self.folder), "-c", str(conf),
+                 "-e", str(self.folder / "log/nginx-error.log")],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL)
+            wait_until(lambda: self.process.poll() is not None
+                       or self._answers(), "nginx", 10.0)
+            if self.process.poll() is None:
+                return
+            said = (self.folder / "log/nginx-error.log").read_text()
+            assert "Address already in use" in said, said
+        raise AssertionError("nginx found no port")
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), 1.0):
+                return bool(children_of(self.process.pid))
+        except OSError:
+            return False
+
+    def end(self):
+        """Ends it and its workers."""
+        if self.process is None:
+            return
+        workers = children_of(self.process.pid)
+        self.process.terminate()
+        self.process.wait(10)
+        for pid in workers:
+            wait_until(lambda pid=pid: not is_alive(pid), "nginx worker", 5)
+        self.process = None
+
+
+# -------------------------------------------------------------------- house
+
+
+class House:
+    """One whole installation; see the module's words."""
+
+    def __init__(self, workers: dict[str, int] | None = None,
+                 nginx: bool = True, **settings: str):
+        become_subreaper()
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="cr-", dir="/tmp"))
+        self.root = self.folder / "data"
+        self.store = self.root / STORE
+        self.log = self.folder / "charref.log"
+        self.model = ModelDouble()
+        self.workers = {"fast": 2, "lookup": 1, "slow": 2} | (workers or {})
+        self.env = self._environment(settings)
+        self.pools = {name: Pool(name, self.folder, self.env)
+                      for name in POOLS if self.workers[name] > 0}
+        self.nginx = Nginx(self.folder, self._render) if nginx else None
+        self.http = wire.Http(0)
+        self.listeners: list[Listener] = []
+        LIVE.append(self)
+
+    # -- starting
+
+    def _environment(self, settings: dict[str, str]) -> dict[str, str]:
+        report = self.folder / "sanitizer"
+        options = f"log_path={report}:exitcode={SANITIZER_EXIT}:" \
+            "abort_on_error=0:print_stacktrace=1:halt_on_error=1"
+        env = {
+            "PATH": os.environ["PATH"], "LANG": "C.UTF-8",
+            "HOME": str(self.folder), "TMPDIR": str(self.folder),
+            "ASAN_OPTIONS": options + ":detect_leaks=1:allocator_may_return_null=1",
+            "UBSAN_OPTIONS": options,
+            "LSAN_OPTIONS": f"exitcode={SANITIZER_EXIT}",
+            "CHARREF_ROOT": str(self.root), "LOG_FILE": str(self.log),
+            "IMAGE_BASE_URL": self.model.url,
+            "IMAGE_MODELS": f"{IMAGEN},{GEMINI}",
+            "GEMINI_API_KEY": KEY, "GENERATE_DEADLINE": "20",
+            "DISK_RESERVE_MB": "1",
+        }
+        env.update(settings)
+        return env
+
+    def _render(self, port: int) -> pathlib.Path:
+        """The shipped configuration with this house's places in it."""
+        text = (PROJECT / "deploy/nginx/charref.conf.in").read_text()
+        text = re.sub(r"#sketch-begin.*?#sketch-end", "", text, flags=re.S)
+        for name, value in self._places(port).items():
+            text = text.replace(f"@{name}@", value)
+        left = set(re.findall(r"@[A-Z_]+@", text))
+        assert not left, f"placeholders unknown to the tests: {left}"
+        conf = self.folder / "nginx.conf"
+        conf.write_text(text)
+        return conf
+
+    def _places(self, port: int) -> dict[str, str]:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+        group = grp.getgrgid(os.getegid()).gr_name
+        wait = int(self.env["GENERATE_DEADLINE"]) + 20
+        return {"USER_LINE": "" if os.geteuid() else f"user {user} {group};",
+                "RUN_DIR": str(self.folder), "ROOT": str(self.root),
+                "PORT": str(port), "READ_TIMEOUT": str(wait)}
+
+    def start(self) -> "House":
+        """Starts everything and waits until it answers."""
+        self.root.mkdir(exist_ok=True)
+        (self.folder / "log").mkdir(exist_ok=True)
+        spawners = {name: pool.begin(self.workers[name])
+                    for name, pool in self.pools.items()}
+        for name, spawner in spawners.items():
+            self.pools[name].settle(spawner)
+        if self.nginx:
+            self.nginx.start()
+            self.http = wire.Http(self.nginx.port)
+            wait_until(self._is_ready, "healthz", 10.0)
+        return self
+
+    def _is_ready(self) -> bool:
+        with contextlib.suppress(OSError):
+            return self.http.get("/healthz").status == 200
+        return False
+
+    # -- looking
+
+    def pids(self) -> list[int]:
+        """All workers that ought to be alive."""
+        return [pid for pool in self.pools.values() for pid in pool.pids]
+
+    def files(self) -> dict[str, bytes]:
+        """Everything in the store by name, drafts included."""
+        if not self.store.exists():
+            return {}
+        return {path.name: path.read_bytes() for path in self.store.iterdir()}
+
+    def rows(self, query: str, *values) -> list[tuple]:
+        """Asks the catalogue; the connection is never left open."""
+        path = self.root / "catalogue.db"
+        with contextlib.closing(sqlite3.connect(path, timeout=5)) as db:
+            return db.execute(query, values).fetchall()
+
+    def log_lines(self) -> list[dict]:
+        """The log, which is whole lines of JSON objects and nothing else."""
+        if not self.log.exists():
+            return []
+        text = self.log.read_bytes()
+        assert text == b"" or text.endswith(b"\n"), text[-200:]
+        lines = []
+        for line in text.decode().split("\n")[:-1]:
+            entry = json.loads(line)
+            assert isinstance(entry, dict), line
+            assert {"time", "level", "event"} <= set(entry), line
+            assert wire.STAMP.match(entry["time"]), line
+            assert entry["level"] in ("debug", "info", "warn", "error"), line
+            assert not re.search(r"[\x00-\x1f\x7f]", line), line
+            lines.append(entry)
+        return lines
+
+    def nginx_lines(self) -> list[dict]:
+        """The web server's own log of requests: whole lines of JSON, too."""
+        path = self.folder / "log/nginx-access.log"
+        text = path.read_text(errors="replace") if path.exists() else ""
+        return [json.loads(line) for line in text.split("\n")[:-1]]
+
+    def requests_logged(self, request_id: str) -> list[dict]:
+        """The log's lines about one request, waited for.
+
+        A worker writes its line after the reply has left.
+        """
+        def found():
+            return [line for line in self.log_lines()
+                    if line.get("request_id") == request_id
+                    and "status" in line]
+        return wait_until(found, f"a log line of {request_id}", 5.0)
+
+    def revive(self):
+        """After a test that failed by killing workers: new ones."""
+        for pool in self.pools.values():
+            if not all(is_alive(pid) for pid in pool.pids):
+                pool.replace(self.workers[pool.name])
+
+    # -- asserting
+
+    def must_be_whole(self):
+        """Every file is one of the model's pictures, every row has a file."""
+        files = self.files()
+        drafts = [name for name in files if name.startswith(".")]
+        assert not drafts, drafts
+        given = set(self.model.given)
+        for name, data in files.items():
+            assert data in given, f"{name}: {len(data)} bytes nobody gave"
+        if not (self.root / "catalogue.db").exists():
+            return
+        for image_id, extension in self.rows(
+                "SELECT id, extension FROM images"):
+            assert f"{image_id}.{extension}" in files, image_id
+
+    def inspect(self):
+        """What is asked after every test."""
+        dead = [pid for pid in self.pids() if not is_alive(pid)]
+        reports = sorted(self.folder.glob("sanitizer*"))
+        texts = "\n".join(path.read_text(errors="replace")[:6000]
+                          for path in reports)
+        for path in reports:  # so that one test fails, and not all after it
+            path.rename(path.with_name("seen-" + path.name))
+        assert not reports, texts
+        assert not dead, f"workers died: {dead}"
+        assert not self.model.complaints, self.model.complaints
+        drafts = [n for n in self.files() if n.startswith(".draft-")]
+        assert not drafts, drafts
+        self.log_lines()
+        self.nginx_lines()
+        self.must_keep_its_secret()
+
+    def must_keep_its_secret(self):
+        """The key is in no file but the memory of processes."""
+        for path in self.folder.rglob("*"):
+            if path.is_file() and path.stat().st_size < 64 << 20:
+                assert KEY.encode() not in path.read_bytes(), path
+
+    def end(self):
+        """Stops everything, asks again, and removes the folder."""
+        try:
+            self._stop()
+            self.inspect()
+            left = processes_about(self.folder)
+            assert not left, left
+        finally:
+            LIVE.remove(self)
+            self.model.close()
+            for pid in self.pids():
+                kill(pid, signal.SIGKILL)
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _stop(self):
+        self.model.closing.set()
+        if self.nginx:
+            self.nginx.end()
+        for listener in self.listeners:
+            listener.end()
+        for pool in self.pools.values():
+            for pid in list(pool.pids):
+                pool.send(pid, signal.SIGTERM)
+        for pool in self.pools.values():
+            for pid in pool.retired:
+                code = reap(pid, 20.0)
+                assert code != SANITIZER_EXIT, (
+                    pool.name, [p.read_text()[:6000] for p in
+                                self.folder.glob("sanitizer*")])
+
+    def story(self) -> str:
+        """The ends of the logs, for a failed test's report."""
+        parts = []
+        for name in ("charref.log", "log/nginx-error.log"):
+            path = self.folder / name
+            if path.exists():
+                tail = path.read_text(errors="replace").splitlines()[-8:]
+                parts += [f"--- {name}"] + [line[:400] for line in tail]
+        return "\n".join(parts)
+
+
+@contextlib.contextmanager
+def a_house(**kw) -> Iterator[House]:
+    """A house for one test."""
+    house = House(**kw)
+    try:
+        yield house.start()
+    finally:
+        house.end()

@@ -1,0 +1,280 @@
+#include "gen/gen.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define DETAILS(text)                                                          \
+	"{\"error\":{\"code\":429,\"status\":\"RESOURCE_EXHAUSTED\","          \
+	"\"message\":\"Quota of project 3487 exceeded\",\"details\":[" text    \
+	"]}}"
+#define RETRY_INFO(delay)                                                      \
+	"{\"@type\":\"type.googleapis.com/google.rpc.RetryInfo\","             \
+	"\"retryDelay\":" delay "}"
+#define QUOTA_FAILURE(id)                                                      \
+	"{\"@type\":\"type.googleapis.com/google.rpc.QuotaFailure\","          \
+	"\"violations\":[{\"quotaMetric\":\"m\"},{\"quotaId\":\"" id "\"}]}"
+
+static struct json_doc *doc;
+
+static const struct json_value *
+parse(const char *text)
+{
+	struct fault f = FAULT_INIT;
+
+	json_close(&doc);
+	assert_int_equal(
+	    json_open(&doc, view_str(text), GEN_JSON_DEPTH_MAX, &f), 0);
+	return json_root(doc);
+}
+
+static int
+close_doc(void **state)
+{
+	(void)state;
+	json_close(&doc);
+	return 0;
+}
+
+static struct fault
+refusal(int status, const char *text)
+{
+	struct fault f = FAULT_INIT;
+
+	assert_int_equal(gen_refusal(status, parse(text), &f), -1);
+	assert_int_not_equal(f.kind, FAULT_NONE);
+	return f;
+}
+
+static void
+each_status_has_its_kind_even_without_a_document(void **state)
+{
+	static const struct {
+		int status;
+		enum fault_kind kind;
+		int retry_after_s;
+	} cases[] = {
+		{ 400, FAULT_REMOTE, 0 },
+		{ 401, FAULT_REMOTE, 0 },
+		{ 403, FAULT_REMOTE, 0 },
+		{ 404, FAULT_ABSENT, 0 },
+		{ 429, FAULT_BUSY, 30 },
+		{ 500, FAULT_REMOTE, 0 },
+		{ 503, FAULT_BUSY, 10 },
+		{ 504, FAULT_SLOW, 0 },
+		{ 302, FAULT_REMOTE, 0 },
+		{ 418, FAULT_REMOTE, 0 },
+	};
+	struct fault f;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		f = FAULT_INIT;
+		assert_int_equal(gen_refusal(cases[i].status, NULL, &f), -1);
+		assert_int_equal(f.kind, cases[i].kind);
+		assert_int_equal(f.retry_after_s, cases[i].retry_after_s);
+		assert_string_not_equal(f.text, "");
+		assert_string_equal(f.details, "");
+	}
+}
+
+static void
+a_blocked_prompt_is_filtered_with_the_models_words(void **state)
+{
+	const struct fault f = refusal(400,
+	    "{\"error\":{\"code\":400,\"status\":\"INVALID_ARGUMENT\","
+	    "\"message\":\"Image generation failed with the following error: "
+	    "The prompt could not be submitted. This prompt contains sensitive "
+	    "words that violate Google's Responsible AI practices.\"}}");
+
+	(void)state;
+	assert_int_equal(f.kind, FAULT_FILTERED);
+	assert_string_equal(f.text, "the model refused the prompt");
+	assert_non_null(strstr(f.details, "sensitive words"));
+}
+
+static void
+a_bad_parameter_is_not_a_blocked_prompt(void **state)
+{
+	const struct fault f = refusal(400,
+	    "{\"error\":{\"code\":400,\"status\":\"INVALID_ARGUMENT\","
+	    "\"message\":\"Only block_low_and_above is supported for "
+	    "safetySetting.\"}}");
+
+	(void)state;
+	assert_int_equal(f.kind, FAULT_REMOTE);
+	assert_string_equal(f.details, "INVALID_ARGUMENT");
+	assert_null(strstr(f.text, "block_low"));
+}
+
+static void
+a_bad_key_names_the_setting_to_look_at(void **state)
+{
+	struct fault f = refusal(400,
+	    "{\"error\":{\"code\":400,\"message\":\"no\",\"status\":"
+	    "\"INVALID_ARGUMENT\",\"details\":[{\"reason\":\"API_KEY_INVALID\"}"
+	    "]}}");
+
+	(void)state;
+	assert_int_equal(f.kind, FAULT_REMOTE);
+	assert_non_null(strstr(f.text, "check GEMINI_API_KEY"));
+	assert_string_equal(f.details, "INVALID_ARGUMENT, API_KEY_INVALID");
+	f = refusal(400,
+	    "{\"error\":{\"message\":\"API key expired. Renew key1234.\"}}");
+	assert_non_null(strstr(f.text, "check GEMINI_API_KEY"));
+	assert_null(strstr(f.text, "key1234"));
+	assert_string_equal(f.details, "");
+	f = refusal(403,
+	    "{\"error\":{\"message\":\"Permission denied on projects/77\","
+	    "\"status\":\"PERMISSION_DENIED\"}}");
+	assert_non_null(strstr(f.text, "check GEMINI_API_KEY"));
+	assert_string_equal(f.details, "PERMISSION_DENIED");
+}
+
+static void
+upstream_words_stay_out(void **state)
+{
+	const struct fault f = refusal(500,
+	    "{\"error\":{\"message\":\"at /srv/secret.go:7\",\"status\":"
+	    "\"at /srv/secret.go\",\"details\":[{\"reason\":\"<html>\"}]}}");
+
+	(void)state;
+	assert_string_equal(
+	    f.text, "the model API failed with HTTP status 500");
+	assert_string_equal(f.details, "");
+}
+
+static void
+the_envelope_may_be_in_an_array_or_a_mere_string(void **state)
+{
+	struct fault f = refusal(429, "[" DETAILS(RETRY_INFO("\"34s\"")) "]");
+
+	(void)state;
+	assert_int_equal(f.retry_after_s, 34);
+	f = refusal(400, "{\"error\":\"no such field\"}");
+	assert_int_equal(f.kind, FAULT_REMOTE);
+	f = refusal(400, "{\"error\":\"prompt could not be submitted\"}");
+	assert_int_equal(f.kind, FAULT_FILTERED);
+}
+
+static void
+documents_of_another_shape_do_no_harm(void **state)
+{
+	static const char *const shapes[] = { "null", "7", "\"x\"", "[]",
+		"[[]]", "[7]", "{}", "{\"error\":null}", "{\"error\":[]}",
+		"{\"error\":{}}", "{\"error\":{\"message\":7,\"status\":[]}}",
+		"{\"error\":{\"details\":{}}}",
+		"{\"error\":{\"details\":[null,7,\"x\",[],{}]}}",
+		"{\"error\":{\"details\":[{\"violations\":{},\"retryDelay\":7,"
+		"\"reason\":{}}]}}",
+		"{\"error\":{\"details\":[{\"violations\":[null,{\"quotaId\":"
+		"7}]}]}}" };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+		assert_int_equal(refusal(400, shapes[i]).kind, FAULT_REMOTE);
+		assert_int_equal(refusal(429, shapes[i]).retry_after_s, 30);
+		assert_int_equal(gen_retry_delay_ms(parse(shapes[i])), -1);
+		assert_false(gen_is_daily_quota(parse(shapes[i])));
+	}
+	assert_int_equal(gen_retry_delay_ms(NULL), -1);
+	assert_false(gen_is_daily_quota(NULL));
+}
+
+static void
+a_retry_delay_is_rounded_up_to_whole_seconds(void **state)
+{
+	(void)state;
+	assert_int_equal(gen_retry_delay_ms(parse(DETAILS(
+			     QUOTA_FAILURE("x") "," RETRY_INFO("\"1.5s\"")))),
+	    1500);
+	assert_int_equal(
+	    refusal(429, DETAILS(RETRY_INFO("\"1.5s\""))).retry_after_s, 2);
+	assert_int_equal(
+	    refusal(429, DETAILS(RETRY_INFO("\"0s\""))).retry_after_s, 1);
+	assert_int_equal(
+	    refusal(429, DETAILS(RETRY_INFO("\"999999999s\""))).retry_after_s,
+	    86400);
+	assert_int_equal(
+	    refusal(429, DETAILS(RETRY_INFO("\"soon\""))).retry_after_s, 30);
+	assert_int_equal(
+	    refusal(503, DETAILS(RETRY_INFO("\"3s\""))).retry_after_s, 3);
+}
+
+static void
+a_daily_quota_will_not_come_back_in_seconds(void **state)
+{
+	const char *daily = DETAILS(RETRY_INFO("\"5s\"") "," QUOTA_FAILURE(
+	    "GenerateRequestsPerDayPerProjectPerModel"));
+	const char *minutely =
+	    DETAILS(QUOTA_FAILURE("GenerateRequestsPerMinutePerProject"));
+
+	(void)state;
+	assert_true(gen_is_daily_quota(parse(daily)));
+	assert_false(gen_is_daily_quota(parse(minutely)));
+	assert_int_equal(refusal(429, daily).retry_after_s, 3600);
+	assert_string_equal(refusal(429, daily).details, "RESOURCE_EXHAUSTED");
+	assert_int_equal(refusal(429, minutely).retry_after_s, 30);
+}
+
+static void
+a_filtered_image_keeps_the_reason_cut_between_characters(void **state)
+{
+	struct gen_image image;
+	char reason[301];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 300; i += 3)
+		memcpy(reason + i, "\xe2\x82\xac", 3);
+	gen_filtered(&image, (struct view){ reason, 300 });
+	assert_int_equal(image.outcome, GEN_FILTERED);
+	assert_int_equal(image.why.kind, FAULT_FILTERED);
+	assert_string_equal(image.why.text, "the model refused this image");
+	assert_int_equal(strlen(image.why.details), 237); /* 79 of 3 bytes */
+	gen_filtered(&image, (struct view){ reason, 239 - 2 });
+	assert_int_equal(strlen(image.why.details), 237);
+	gen_filtered(&image, VIEW(""));
+	assert_string_equal(image.why.details, "");
+}
+
+static void
+a_failed_image_says_why(void **state)
+{
+	struct gen_image image;
+
+	(void)state;
+	gen_failed(&image, "100% of it is gone");
+	assert_int_equal(image.outcome, GEN_FAILED);
+	assert_int_equal(image.why.kind, FAULT_REMOTE);
+	assert_string_equal(image.why.text, "100% of it is gone");
+	assert_int_equal(image.base64.n, 0);
+}
+
+#define T(name) cmocka_unit_test_teardown(name, close_doc)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(each_status_has_its_kind_even_without_a_document),
+		T(a_blocked_prompt_is_filtered_with_the_models_words),
+		T(a_bad_parameter_is_not_a_blocked_prompt),
+		T(a_bad_key_names_the_setting_to_look_at),
+		T(upstream_words_stay_out),
+		T(the_envelope_may_be_in_an_array_or_a_mere_string),
+		T(documents_of_another_shape_do_no_harm),
+		T(a_retry_delay_is_rounded_up_to_whole_seconds),
+		T(a_daily_quota_will_not_come_back_in_seconds),
+		T(a_filtered_image_keeps_the_reason_cut_between_characters),
+		T(a_failed_image_says_why),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

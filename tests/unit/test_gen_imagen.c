@@ -1,0 +1,371 @@
+#include "gen/gen_imagen.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define RECORDED "../shared/data/provider-replies/"
+
+enum { RECORDED_MAX = 1 << 20 };
+
+static struct json_doc *doc;
+static struct gen_image images[GEN_IMAGES_MAX];
+
+static void
+read_view(struct view text, int n)
+{
+	struct fault f = FAULT_INIT;
+
+	json_close(&doc);
+	assert_int_equal(json_open(&doc, text, GEN_JSON_DEPTH_MAX, &f), 0);
+	memset(images, 0xa5, sizeof images); /* nothing may rely on zeroes */
+	gen_imagen.read(json_root(doc), images, n);
+}
+
+static void
+read_reply(const char *text, int n)
+{
+	read_view(view_str(text), n);
+}
+
+static int
+close_doc(void **state)
+{
+	(void)state;
+	json_close(&doc);
+	return 0;
+}
+
+static void
+check_ok(int at, const char *base64)
+{
+	assert_int_equal(images[at].outcome, GEN_OK);
+	assert_int_equal(images[at].why.kind, FAULT_NONE);
+	assert_true(view_is(images[at].base64, base64));
+}
+
+static void
+check_filtered(int at, const char *words)
+{
+	assert_int_equal(images[at].outcome, GEN_FILTERED);
+	assert_int_equal(images[at].why.kind, FAULT_FILTERED);
+	assert_non_null(strstr(images[at].why.details, words));
+	assert_int_equal(images[at].base64.n, 0);
+}
+
+static void
+check_failed(int at)
+{
+	assert_int_equal(images[at].outcome, GEN_FAILED);
+	assert_int_equal(images[at].why.kind, FAULT_REMOTE);
+	assert_string_not_equal(images[at].why.text, "");
+}
+
+static void
+check_written(const struct gen_ask *ask, const char *want)
+{
+	struct buf out = BUF_INIT(4096);
+
+	gen_imagen.write(ask, 0, &out);
+	assert_false(out.spoilt);
+	assert_string_equal(buf_str(&out), want);
+	buf_fini(&out);
+}
+
+static void
+a_plain_ask_sends_only_what_it_must(void **state)
+{
+	(void)state;
+	check_written(&(struct gen_ask){ .prompt = VIEW("a \"tall\"\nknight"),
+			  .images = 4,
+			  .aspect_ratio = "3:4",
+			  .media_type = "image/png" },
+	    "{\"instances\":[{\"prompt\":\"a \\\"tall\\\"\\u000aknight\"}],"
+	    "\"parameters\":{\"sampleCount\":4,\"aspectRatio\":\"3:4\","
+	    "\"includeRaiReason\":true,"
+	    "\"outputOptions\":{\"mimeType\":\"image/png\"}}}");
+}
+
+static void
+every_wish_is_sent_and_webp_is_left_to_the_model(void **state)
+{
+	(void)state;
+	check_written(&(struct gen_ask){ .prompt = VIEW("x"),
+			  .images = 1,
+			  .aspect_ratio = "1:1",
+			  .media_type = "image/webp",
+			  .negative_prompt = VIEW("hats"),
+			  .has_seed = true,
+			  .seed = 4294967295u,
+			  .safety_filter_level = "block_only_high",
+			  .person_generation = "allow_adult" },
+	    "{\"instances\":[{\"prompt\":\"x\"}],"
+	    "\"parameters\":{\"sampleCount\":1,\"aspectRatio\":\"1:1\","
+	    "\"includeRaiReason\":true,"
+	    "\"personGeneration\":\"allow_adult\","
+	    "\"safetySetting\":\"block_only_high\","
+	    "\"negativePrompt\":\"hats\","
+	    "\"addWatermark\":false,\"seed\":4294967295}}");
+}
+
+static void
+images_come_in_their_order_whatever_the_order_of_keys(void **state)
+{
+	(void)state;
+	read_reply("{\"predictions\":["
+		   "{\"mimeType\":\"image/png\",\"bytesBase64Encoded\":\"AA\"},"
+		   "{\"bytesBase64Encoded\":\"BB\",\"prompt\":\"rewritten\"}"
+		   "]}",
+	    2);
+	check_ok(0, "AA");
+	check_ok(1, "BB");
+}
+
+static void
+one_reason_stands_for_all_the_missing(void **state)
+{
+	(void)state;
+	read_reply("{\"predictions\":["
+		   "{\"raiFilteredReason\":\"filtered out 2 images\"},"
+		   "{\"bytesBase64Encoded\":\"AA\"},"
+		   "{\"bytesBase64Encoded\":\"BB\"}]}",
+	    4);
+	check_ok(0, "AA");
+	check_ok(1, "BB");
+	check_filtered(2, "filtered out 2 images");
+	check_filtered(3, "filtered out 2 images");
+}
+
+static void
+reasons_given_apiece_are_kept_apiece(void **state)
+{
+	(void)state;
+	read_reply("{\"predictions\":[{\"raiFilteredReason\":\"first\"},"
+		   "{\"raiFilteredReason\":\"second\"},"
+		   "{\"bytesBase64Encoded\":\"AA\"}]}",
+	    3);
+	check_ok(0, "AA");
+	check_filtered(1, "first");
+	check_filtered(2, "second");
+}
+
+static void
+missing_images_without_a_reason_are_filtered_all_the_same(void **state)
+{
+	static const char *const empty[] = { "{}", "{\"predictions\":[]}",
+		"{\"predictions\":null}", "{\"predictions\":[{}]}",
+		"{\"deployedModelId\":\"7\"}" };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof empty / sizeof empty[0]; i++) {
+		read_reply(empty[i], 2);
+		check_filtered(0, "fewer images than asked for");
+		check_filtered(1, "fewer images than asked for");
+	}
+}
+
+static void
+an_element_with_only_safety_attributes_is_no_image(void **state)
+{
+	(void)state;
+	read_reply(
+	    "{\"predictions\":["
+	    "{\"bytesBase64Encoded\":\"AA\",\"safetyAttributes\":"
+	    "{\"categories\":[],\"scores\":[]}},"
+	    "{\"bytesBase64Encoded\":\"BB\"},"
+	    "{\"safetyAttributes\":{\"categories\":[\"Death\"],\"scores\":"
+	    "[0.1]},\"contentType\":\"Positive Prompt\"}]}",
+	    2);
+	check_ok(0, "AA");
+	check_ok(1, "BB");
+}
+
+static void
+an_image_without_bytes_has_failed(void **state)
+{
+	(void)state;
+	read_reply("{\"predictions\":[{\"bytesBase64Encoded\":\"\"},"
+		   "{\"bytesBase64Encoded\":null},"
+		   "{\"bytesBase64Encoded\":[7]},"
+		   "{\"bytesBase64Encoded\":\"AA\"}]}",
+	    4);
+	check_failed(0);
+	check_failed(1);
+	check_failed(2);
+	check_ok(3, "AA");
+}
+
+static void
+an_image_over_its_limit_has_failed(void **state)
+{
+	struct buf text = BUF_INIT((size_t)GEN_BASE64_MAX + 100);
+	char *room;
+
+	(void)state;
+	buf_add(&text, VIEW("{\"predictions\":[{\"bytesBase64Encoded\":\""));
+	room = buf_room(&text, (size_t)GEN_BASE64_MAX + 1);
+	assert_non_null(room);
+	memset(room, 'A', (size_t)GEN_BASE64_MAX + 1);
+	buf_add(&text, VIEW("\"}]}"));
+	read_view(buf_view(&text), 1);
+	buf_fini(&text);
+	check_failed(0);
+}
+
+static void
+more_images_than_asked_for_are_left(void **state)
+{
+	(void)state;
+	read_reply("{\"predictions\":[{\"bytesBase64Encoded\":\"AA\"},"
+		   "{\"bytesBase64Encoded\":\"BB\"}]}",
+	    1);
+	check_ok(0, "AA");
+}
+
+static void
+nonsense_is_a_failure_of_every_image(void **state)
+{
+	static const char *const nonsense[] = { "null", "[]", "7", "\"x\"",
+		"{\"predictions\":7}", "{\"predictions\":{}}",
+		"{\"predictions\":\"x\"}" };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof nonsense / sizeof nonsense[0]; i++) {
+		read_reply(nonsense[i], 2);
+		check_failed(0);
+		check_failed(1);
+	}
+}
+
+/* A recorded reply; false when this copy of the project has none. */
+static bool
+load(const char *name, struct buf *out)
+{
+	char path[128];
+	FILE *in;
+	char *room;
+	size_t n;
+
+	(void)snprintf(path, sizeof path, RECORDED "%s", name);
+	in = fopen(path, "rb");
+	if (in == NULL)
+		return false;
+	room = buf_room(out, RECORDED_MAX);
+	n = fread(room, 1, RECORDED_MAX, in);
+	(void)fclose(in);
+	out->len = n;
+	return true;
+}
+
+static void
+the_recorded_images_are_read(void **state)
+{
+	struct buf text = BUF_INIT(RECORDED_MAX);
+	int i;
+
+	(void)state;
+	if (!load("unary-success-generate-images-base64.json", &text))
+		skip();
+	read_view(buf_view(&text), 4);
+	buf_fini(&text);
+	for (i = 0; i < 4; i++) {
+		assert_int_equal(images[i].outcome, GEN_OK);
+		assert_true(view_begins(images[i].base64, "iVBORw0KGgo"));
+	}
+}
+
+static void
+the_recorded_partial_filter_is_read(void **state)
+{
+	struct buf text = BUF_INIT(RECORDED_MAX);
+
+	(void)state;
+	if (!load("unary-failure-generate-images-base64-some-filtered.json",
+		&text))
+		skip();
+	read_view(buf_view(&text), 4);
+	buf_fini(&text);
+	assert_int_equal(images[0].outcome, GEN_OK);
+	assert_int_equal(images[1].outcome, GEN_OK);
+	check_filtered(2, "filtered out 2 generated images");
+	check_filtered(3, "filtered out 2 generated images");
+}
+
+static void
+the_recorded_full_filter_is_read(void **state)
+{
+	struct buf text = BUF_INIT(RECORDED_MAX);
+	int i;
+
+	(void)state;
+	if (!load("unary-failure-generate-images-all-filtered.json", &text))
+		skip();
+	read_view(buf_view(&text), 4);
+	buf_fini(&text);
+	for (i = 0; i < 4; i++)
+		check_filtered(i, "All images were filtered out");
+}
+
+static struct fault
+recorded_refusal(int status, const char *name)
+{
+	struct buf text = BUF_INIT(RECORDED_MAX);
+	struct fault f = FAULT_INIT;
+
+	if (!load(name, &text))
+		skip();
+	json_close(&doc);
+	assert_int_equal(
+	    json_open(&doc, buf_view(&text), GEN_JSON_DEPTH_MAX, &f), 0);
+	buf_fini(&text);
+	(void)gen_refusal(status, json_root(doc), &f);
+	return f;
+}
+
+static void
+the_recorded_errors_are_read(void **state)
+{
+	struct fault f = recorded_refusal(400, "unary-failure-api-key.json");
+
+	(void)state;
+	assert_int_equal(f.kind, FAULT_REMOTE);
+	assert_non_null(strstr(f.text, "GEMINI_API_KEY"));
+	assert_null(strstr(f.details, "key1234"));
+	f = recorded_refusal(429, "unary-failure-quota-exceeded.json");
+	assert_int_equal(f.kind, FAULT_BUSY);
+	assert_int_equal(f.retry_after_s, 30);
+	assert_null(strstr(f.details, "348715329010"));
+}
+
+#define T(name) cmocka_unit_test_teardown(name, close_doc)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(a_plain_ask_sends_only_what_it_must),
+		T(every_wish_is_sent_and_webp_is_left_to_the_model),
+		T(images_come_in_their_order_whatever_the_order_of_keys),
+		T(one_reason_stands_for_all_the_missing),
+		T(reasons_given_apiece_are_kept_apiece),
+		T(missing_images_without_a_reason_are_filtered_all_the_same),
+		T(an_element_with_only_safety_attributes_is_no_image),
+		T(an_image_without_bytes_has_failed),
+		T(an_image_over_its_limit_has_failed),
+		T(more_images_than_asked_for_are_left),
+		T(nonsense_is_a_failure_of_every_image),
+		T(the_recorded_images_are_read),
+		T(the_recorded_partial_filter_is_read),
+		T(the_recorded_full_filter_is_read),
+		T(the_recorded_errors_are_read),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
