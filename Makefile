@@ -78,7 +78,9 @@ help: ## this list
 	    Makefile
 
 programs: $(PROGRAMS:%=$(B)/%)
+	@:
 units: $(UNIT) $(FAULT) $(FUZZ)
+	@:
 
 $(B)/lib.a: $(OBJ)
 	@rm -f $@ && $(AR) rcs $@ $^

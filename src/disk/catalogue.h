@@ -68,8 +68,8 @@ int catalogue_adopt(
  * The right to recover what the dead left, for one process at a time:
  * *held tells whether we have it (byte 0 of the leases; claims start at 1).
  */
-int catalogue_recovery_lease(struct catalogue *c, struct file_lease *lease,
-    bool *held, struct fault *f);
+int catalogue_recovery_lease(
+    struct catalogue *c, struct file_lease *lease, bool *held, struct fault *f);
 
 /*
  * Idempotency.  A claim is made durable before a model is called; the
