@@ -1,5 +1,6 @@
 #include "app/conf.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -89,35 +90,49 @@ is_this_host(struct view host)
 		   strspn(host.p, "0123456789.") >= host.n);
 }
 
+/* Splits "host[:port]" (RFC 3986, without user): false for anything else. */
+static bool
+split_authority(const char *text, struct view *host)
+{
+	static const char digits[] = "0123456789";
+	const char *rest;
+
+	*host = (struct view){ text, 0 };
+	if (text[0] == '[') {
+		host->n = strspn(text + 1, "0123456789abcdefABCDEF:.") + 2;
+		if (text[host->n - 1] != ']')
+			return false;
+	} else {
+		while (text[host->n] != '\0' && text[host->n] != ':' &&
+		       (isalnum((unsigned char)text[host->n]) ||
+			   strchr("-._", text[host->n]) != NULL))
+			host->n++;
+	}
+	rest = text + host->n;
+	return host->n > 0 &&
+	       (rest[0] == '\0' ||
+		   (rest[0] == ':' && rest[1] != '\0' &&
+		       rest[1 + strspn(rest + 1, digits)] == '\0'));
+}
+
 /* A key must not travel in the clear: plain http stays on this host. */
 static void
 check_base_url(const struct conf *c, struct buf *mistakes)
 {
-	const struct view url = view_str(conf_text(c, CONF_IMAGE_BASE_URL));
-	const bool plain = view_begins(url, "http://");
-	const size_t skip = plain ? 7 : 8;
+	const char *url = conf_text(c, CONF_IMAGE_BASE_URL);
+	const bool plain = strncmp(url, "http://", 7) == 0;
 	struct view host;
 
-	if (!plain && !view_begins(url, "https://")) {
-		buf_fmt(mistakes,
-		    "IMAGE_BASE_URL must begin with https:// or http://\n");
-		return;
-	}
-	host = (struct view){ url.p + skip, url.n - skip };
-	if (host.n == 0 || memchr(host.p, '/', host.n) != NULL ||
-	    memchr(host.p, '?', host.n) != NULL) {
-		buf_fmt(mistakes,
-		    "IMAGE_BASE_URL must be scheme://host[:port] without a "
-		    "path\n");
-		return;
-	}
-	host.n =
-	    host.p[0] == '[' ? strcspn(host.p, "]") + 1 : strcspn(host.p, ":");
-	if (plain && !is_this_host(host) &&
-	    conf_text(c, CONF_IMAGE_SOCKET)[0] == '\0')
-		buf_fmt(mistakes,
-		    "IMAGE_BASE_URL must be https:// for another host, or the "
-		    "key would travel in the clear\n");
+	if ((!plain && strncmp(url, "https://", 8) != 0) ||
+	    !split_authority(url + (plain ? 7 : 8), &host))
+		buf_add(mistakes,
+		    VIEW("IMAGE_BASE_URL must be https://host[:port] or "
+			 "http://host[:port], without a path\n"));
+	else if (plain && !is_this_host(host) &&
+		 conf_text(c, CONF_IMAGE_SOCKET)[0] == '\0')
+		buf_add(mistakes,
+		    VIEW("IMAGE_BASE_URL must be https:// for another host, or "
+			 "the key would travel in the clear\n"));
 }
 
 static void

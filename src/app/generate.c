@@ -104,6 +104,13 @@ recall_image(struct work *w, struct view name, struct fault *f)
 }
 
 static int
+refused(struct fault *f, struct view reason)
+{
+	(void)fault_set(f, FAULT_FILTERED, "the model refused every image");
+	return fault_details(f, "%.*s", (int)reason.n, reason.p);
+}
+
+static int
 recall(struct work *w, struct view memory, struct fault *f)
 {
 	struct view names, name;
@@ -111,11 +118,8 @@ recall(struct work *w, struct view memory, struct fault *f)
 	if (!text_split(&memory, '\n', &names))
 		return fault_set(
 		    f, FAULT_CATALOGUE, "a stored reply is not readable");
-	if (names.n == 0) {
-		(void)fault_set(
-		    f, FAULT_FILTERED, "the model refused every image");
-		return fault_details(f, "%.*s", (int)memory.n, memory.p);
-	}
+	if (names.n == 0)
+		return refused(f, memory);
 	while (text_split(&names, ' ', &name))
 		if (recall_image(w, name, f) == -1)
 			return -1;
@@ -358,31 +362,27 @@ write_metadata(struct work *w, struct fault *f)
 static int
 nothing_kept(const struct models_answer *answer, struct fault *f)
 {
-	const struct fault *why = &answer->images[0].why;
 	int i;
 
 	for (i = 0; i < answer->count; i++)
 		if (answer->images[i].outcome == GEN_FAILED) {
-			why = &answer->images[i].why;
-			break;
+			*f = answer->images[i].why;
+			return fault_while(f, "no image came of it");
 		}
-	*f = *why;
-	if (f->kind != FAULT_FILTERED)
-		return fault_while(f, "no image came of it");
-	return -1;
+	return refused(f, view_str(answer->images[0].why.details));
 }
 
 /* A refusal is an answer, too: the same key gives it again. */
 static int
-record(struct work *w, const struct fault *refused, struct fault *f)
+record(struct work *w, const struct fault *refusal, struct fault *f)
 {
 	struct buf memory = BUF_INIT(CATALOGUE_REPLY_MAX);
 	int rc = -1;
 
-	if (refused == NULL)
+	if (refusal == NULL)
 		write_memory(w->result, &memory);
 	else
-		buf_fmt(&memory, "\n%s", refused->details);
+		buf_fmt(&memory, "\n%s", refusal->details);
 	if (buf_done(&memory, f) == 0 &&
 	    (w->result->count == 0 || store_sync(w->g->store, f) == 0))
 		rc = catalogue_record(w->g->catalogue, w->rows,
@@ -394,16 +394,16 @@ record(struct work *w, const struct fault *refused, struct fault *f)
 static int
 settle(struct work *w, struct fault *f)
 {
-	struct fault refused = FAULT_INIT;
+	struct fault why = FAULT_INIT;
 
 	keep_images(w);
 	if (w->result->count > 0)
 		return write_metadata(w, f) == -1 ? -1 : record(w, NULL, f);
-	(void)nothing_kept(&w->result->answer, &refused);
-	if (refused.kind == FAULT_FILTERED && w->claim.serial != 0 &&
-	    record(w, &refused, f) == -1)
+	(void)nothing_kept(&w->result->answer, &why);
+	if (why.kind == FAULT_FILTERED && w->claim.serial != 0 &&
+	    record(w, &why, f) == -1)
 		return -1;
-	*f = refused;
+	*f = why;
 	return -1;
 }
 

@@ -22,6 +22,13 @@ start_failed(const struct fault *f)
 	return 1;
 }
 
+int
+start_gave_up(const struct fault *f)
+{
+	log_event(LOG_ERROR, "start", LOG_TEXT("message", view_str(f->text)));
+	return 1;
+}
+
 static enum log_level
 level_of(const char *word)
 {

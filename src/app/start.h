@@ -17,7 +17,9 @@ int start_read(struct conf **conf);
  */
 int start(struct conf **conf);
 
-/* Prints why a program cannot go on.  Returns 1, its exit status. */
+/* Says why a program cannot go on: a command on standard error, a server in
+ * its log.  Returns 1, its exit status. */
 int start_failed(const struct fault *f);
+int start_gave_up(const struct fault *f);
 
 #endif

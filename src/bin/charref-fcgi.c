@@ -33,7 +33,7 @@ main(void)
 
 	if (start(&conf) == -1)
 		return 1;
-	rc = work(conf, &f) == 0 ? 0 : start_failed(&f);
+	rc = work(conf, &f) == 0 ? 0 : start_gave_up(&f);
 	conf_close(&conf);
 	return rc;
 }

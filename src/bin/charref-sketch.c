@@ -49,7 +49,7 @@ main(int argc, char **argv)
 		return explain();
 	if (start(&conf) == -1)
 		return 1;
-	rc = serve(conf, &f) == 0 ? 0 : start_failed(&f);
+	rc = serve(conf, &f) == 0 ? 0 : start_gave_up(&f);
 	conf_close(&conf);
 	return rc;
 }

@@ -117,61 +117,29 @@ first_words(const struct json_value *parts)
 	return VIEW("");
 }
 
-/* Does a blockReason or finishReason speak of what may not be drawn? */
-static bool
-is_policy(struct view reason)
+/* The most telling words for a 200 without an image: the API's message,
+ * else what the model wrote instead, else the bare reason. */
+static struct view
+words_of_refusal(
+    const struct json_value *reply, const struct json_value *candidate)
 {
-	static const char *const words[] = { "SAFETY", "PROHIBITED",
-		"RECITATION", "BLOCKLIST", "SPII", "MODEL_ARMOR", "JAILBREAK" };
-	size_t i;
-
-	for (i = 0; i < sizeof words / sizeof words[0]; i++)
-		if (view_has(reason, words[i]))
-			return true;
-	return false;
-}
-
-/* An ending that is no policy, in our words. */
-static const char *
-words_for(struct view reason)
-{
-	static const char *const words[][2] = {
-		{ "MAX_TOKENS", "the model ran out of tokens" },
-		{ "LANGUAGE",
-		    "the model does not speak the prompt's language" },
-		{ "NO_IMAGE", "the model drew no image" },
+	const struct json_value *feedback =
+	    json_member(reply, "promptFeedback");
+	const struct json_value *parts =
+	    json_member(json_member(candidate, "content"), "parts");
+	const struct view words[] = {
+		json_text(json_member(feedback, "blockReasonMessage")),
+		json_text(json_member(feedback, "blockReason")),
+		json_text(json_member(candidate, "finishMessage")),
+		first_words(parts),
+		json_text(json_member(candidate, "finishReason")),
 	};
 	size_t i;
 
 	for (i = 0; i < sizeof words / sizeof words[0]; i++)
-		if (view_is(reason, words[i][0]))
-			return words[i][1];
-	return "the model returned no image";
-}
-
-/* A 200 without an image: whose doing was it? */
-static void
-read_refusal(const struct json_value *reply, const struct json_value *candidate,
-    struct gen_image *image)
-{
-	const struct json_value *feedback =
-	    json_member(reply, "promptFeedback");
-	struct view reason = json_text(json_member(feedback, "blockReason"));
-	struct view words =
-	    json_text(json_member(feedback, "blockReasonMessage"));
-	const struct view text = first_words(
-	    json_member(json_member(candidate, "content"), "parts"));
-
-	if (reason.n == 0) {
-		reason = json_text(json_member(candidate, "finishReason"));
-		words = json_text(json_member(candidate, "finishMessage"));
-	}
-	if (is_policy(reason))
-		gen_filtered(image, words.n > 0 ? words : reason);
-	else if (text.n > 0 && (reason.n == 0 || view_is(reason, "STOP")))
-		gen_filtered(image, text);
-	else
-		gen_failed(image, words_for(reason));
+		if (words[i].n > 0)
+			return words[i];
+	return VIEW("the model returned no image");
 }
 
 static void
@@ -187,7 +155,7 @@ gemini_read(const struct json_value *reply, struct gen_image *images, int n)
 	if (json_kind(reply) != JSON_KIND_OBJECT)
 		gen_failed(images, "the model's reply made no sense");
 	else if (found == NULL)
-		read_refusal(reply, candidate, images);
+		gen_filtered(images, words_of_refusal(reply, candidate));
 	else if (base64.n == 0)
 		gen_failed(images, "the model returned an empty image");
 	else if (base64.n > GEN_BASE64_MAX)

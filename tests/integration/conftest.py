@@ -1,11 +1,14 @@
 """Fixtures: a house that a module's tests share, and houses of one's own."""
 
 import os
+import signal
 
 import pytest
 
 import house as houses
-from house import House
+from house import SLOWNESS, House
+
+TEST_SECONDS = int(60 * SLOWNESS)
 
 
 def pytest_sessionstart(session):
@@ -17,13 +20,31 @@ def pytest_sessionstart(session):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leaves the soak out unless it is asked for."""
-    if os.environ.get("CHARREF_SOAK") == "1":
-        return
-    soak = [item for item in items if item.get_closest_marker("soak")]
-    items[:] = [item for item in items if item not in soak]
-    if soak:
-        config.hook.pytest_deselected(items=soak)
+    """Leaves out the soak unless asked for, and what asan cannot do."""
+    out = set()
+    if os.environ.get("CHARREF_SOAK") != "1":
+        out.add("soak")
+    if houses.IS_ASAN:
+        out.add("plain")
+    left = [item for item in items
+            if out & {mark.name for mark in item.iter_markers()}]
+    items[:] = [item for item in items if item not in left]
+    if left:
+        config.hook.pytest_deselected(items=left)
+
+
+def _too_long(_signal, _frame):
+    raise TimeoutError(f"the test takes over {TEST_SECONDS} s")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item, nextitem):
+    """No test may hang: each has a deadline of its own."""
+    factor = 20 if item.get_closest_marker("soak") else 1
+    signal.signal(signal.SIGALRM, _too_long)
+    signal.alarm(TEST_SECONDS * factor)
+    yield
+    signal.alarm(0)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -236,7 +236,7 @@ an_answer_without_any_image_is_still_an_answer(void **state)
 	open_models("gemini-2.1,imagen-4");
 	assert_int_equal(ask(2, SOON_MS), 0);
 	assert_int_equal(scripted_end(&server), 2);
-	check_outcomes(0, 0, 2);
+	check_outcomes(0, 1, 1);
 	assert_true(answer.maybe_paid);
 }
 
