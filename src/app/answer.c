@@ -181,7 +181,7 @@ answer_generate(struct reply *r, struct store *store,
 		log_event(LOG_ERROR, "reply cut off",
 		    LOG_TEXT("request_id", r->request_id),
 		    LOG_TEXT("message", view_str(late.text)));
-		fcgi_abandon(r->c);
+		reply_cut(r);
 	}
 	rc = 0;
 out:

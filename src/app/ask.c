@@ -128,10 +128,11 @@ read_description(
 static int
 read_numbers(const struct json_value *root, struct ask *a, struct fault *f)
 {
-	int64_t images = 4;
+	int64_t images = GEN_IMAGES_MAX;
 	int64_t seed = -1;
 
-	if (read_integer(root, "num_images", 1, 4, &images, f) == -1 ||
+	if (read_integer(root, "num_images", 1, GEN_IMAGES_MAX, &images, f) ==
+		-1 ||
 	    read_integer(root, "seed", 0, UINT32_MAX, &seed, f) == -1)
 		return -1;
 	a->num_images = (int)images;

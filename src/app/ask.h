@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "codec/json.h"
+#include "gen/gen.h"
 
 enum { ASK_DESCRIPTION_MAX = 4000, ASK_JSON_DEPTH_MAX = 16 };
 

@@ -1,6 +1,5 @@
 #include "app/conf.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,6 +32,14 @@ struct conf {
 	struct secret secret[CONF_COUNT];
 };
 
+const char *
+conf_raw(enum conf_key key)
+{
+	const char *value = getenv(settings[key].name);
+
+	return value == NULL ? "" : value;
+}
+
 static bool
 is_choice(const struct setting *s, const char *value)
 {
@@ -49,9 +56,9 @@ static int
 read_setting(struct conf *c, size_t key, struct buf *mistakes, struct fault *f)
 {
 	const struct setting *s = &settings[key];
-	const char *value = getenv(s->name);
+	const char *value = conf_raw((enum conf_key)key);
 
-	c->is_set[key] = value != NULL && value[0] != '\0';
+	c->is_set[key] = value[0] != '\0';
 	c->text[key] = c->is_set[key] ? value : s->standard;
 	switch (s->type) {
 	case SECRET:
@@ -94,25 +101,20 @@ is_this_host(struct view host)
 static bool
 split_authority(const char *text, struct view *host)
 {
+	static const char name[] = "abcdefghijklmnopqrstuvwxyz"
+				   "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
 	static const char digits[] = "0123456789";
+	const bool is_ipv6 = text[0] == '[';
 	const char *rest;
 
-	*host = (struct view){ text, 0 };
-	if (text[0] == '[') {
-		host->n = strspn(text + 1, "0123456789abcdefABCDEF:.") + 2;
-		if (text[host->n - 1] != ']')
-			return false;
-	} else {
-		while (text[host->n] != '\0' && text[host->n] != ':' &&
-		       (isalnum((unsigned char)text[host->n]) ||
-			   strchr("-._", text[host->n]) != NULL))
-			host->n++;
-	}
+	host->p = text;
+	host->n = is_ipv6 ? strcspn(text, "]") + 1 : strspn(text, name);
+	if (host->n == 0 || (is_ipv6 && strchr(text, ']') == NULL))
+		return false;
 	rest = text + host->n;
-	return host->n > 0 &&
-	       (rest[0] == '\0' ||
-		   (rest[0] == ':' && rest[1] != '\0' &&
-		       rest[1 + strspn(rest + 1, digits)] == '\0'));
+	return rest[0] == '\0' ||
+	       (rest[0] == ':' && rest[1] != '\0' &&
+		   rest[1 + strspn(rest + 1, digits)] == '\0');
 }
 
 /* A key must not travel in the clear: plain http stays on this host. */
@@ -139,13 +141,13 @@ static void
 check_prompt(const struct conf *c, struct buf *mistakes)
 {
 	const char *prompt = conf_text(c, CONF_IMAGE_PROMPT);
-	const char *brace = strchr(prompt, '{');
+	const char *mark = strstr(prompt, CONF_PROMPT_MARK);
 
-	if (brace == NULL || strncmp(brace, "{description}", 13) != 0 ||
-	    strpbrk(brace + 13, "{}") != NULL)
-		buf_fmt(mistakes,
-		    "IMAGE_PROMPT must contain {description} once, and no "
-		    "other brace\n");
+	if (mark == NULL || strcspn(prompt, "{}") < (size_t)(mark - prompt) ||
+	    strpbrk(mark + strlen(CONF_PROMPT_MARK), "{}") != NULL)
+		buf_add(
+		    mistakes, VIEW("IMAGE_PROMPT must contain " CONF_PROMPT_MARK
+				   " once, and no other brace\n"));
 }
 
 /* The list's own reader is its check; opening it costs nothing else. */
@@ -162,35 +164,42 @@ check_models(const struct conf *c, struct buf *mistakes)
 	struct models *m = NULL;
 
 	if (models_open(&m, &setup, &f) == -1)
-		buf_fmt(mistakes, "IMAGE_MODELS: %s\n", f.text);
+		buf_fmt(mistakes, "%s%s%s\n", f.field == NULL ? "" : f.field,
+		    f.field == NULL ? "" : ": ", f.text);
 	models_close(&m);
+}
+
+static int
+read_all(struct conf *c, struct buf *mistakes, struct fault *f)
+{
+	size_t key;
+
+	for (key = 0; key < CONF_COUNT; key++)
+		if (read_setting(c, key, mistakes, f) == -1)
+			return -1;
+	check_base_url(c, mistakes);
+	check_prompt(c, mistakes);
+	check_models(c, mistakes);
+	if (buf_done(mistakes, f) == -1)
+		return -1;
+	return mistakes->len == 0
+		   ? 0
+		   : fault_set(f, FAULT_INPUT, "the settings are wrong");
 }
 
 int
 conf_open(struct conf **out, struct buf *mistakes, struct fault *f)
 {
 	struct conf *c = calloc(1, sizeof *c);
-	size_t key;
 
 	if (c == NULL)
 		return fault_set(f, FAULT_MEMORY, "read the settings");
-	for (key = 0; key < CONF_COUNT; key++)
-		if (read_setting(c, key, mistakes, f) == -1)
-			goto out;
-	check_base_url(c, mistakes);
-	check_prompt(c, mistakes);
-	check_models(c, mistakes);
-	if (buf_done(mistakes, f) == -1)
-		goto out;
-	if (mistakes->len > 0) {
-		(void)fault_set(f, FAULT_INPUT, "the settings are wrong");
-		goto out;
+	if (read_all(c, mistakes, f) == -1) {
+		conf_close(&c);
+		return -1;
 	}
 	*out = c;
 	return 0;
-out:
-	conf_close(&c);
-	return -1;
 }
 
 void

@@ -21,6 +21,9 @@ enum conf_key {
 
 enum { CONF_TEXT_MAX = 16 << 10 };
 
+/* Where the description goes in IMAGE_PROMPT. */
+#define CONF_PROMPT_MARK "{description}"
+
 struct conf; /* opaque; ends its texts and secrets with it */
 
 /*
@@ -29,6 +32,9 @@ struct conf; /* opaque; ends its texts and secrets with it */
  */
 int conf_open(struct conf **out, struct buf *mistakes, struct fault *f);
 void conf_close(struct conf **c);
+
+/* The variable as it stands, unchecked, or "": where mistakes are told. */
+const char *conf_raw(enum conf_key key);
 
 /* The key must be of a fitting type; asking otherwise is a broken promise. */
 const char *conf_text(const struct conf *c, enum conf_key key);

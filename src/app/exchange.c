@@ -6,9 +6,11 @@
 #include "codec/text.h"
 
 enum {
-	KEY_MAX = 255,         /* of an Idempotency-Key                 */
-	DECODED_MAX = 1024,    /* of an id in a path or query           */
-	PEER_GONE_STATUS = 499 /* in the log: nobody was left to answer */
+	KEY_MAX = 255,      /* of an Idempotency-Key                 */
+	DECODED_MAX = 1024, /* of an id in a path or query           */
+	/* In the log alone: */
+	CUT_STATUS = 500,      /* we could not go on with the reply     */
+	PEER_GONE_STATUS = 499 /* nobody was left to answer             */
 };
 
 /* v as a C string, cut to its room. */
@@ -37,6 +39,7 @@ exchange_begin(struct exchange *x, struct fcgi *c)
 	copy(x->logged_path, sizeof x->logged_path, x->path);
 	copy(x->method, sizeof x->method,
 	    view_str(fcgi_param(c, "REQUEST_METHOD")));
+	copy(x->pool, sizeof x->pool, view_str(fcgi_param(c, "CHARREF_POOL")));
 	if (ident_is_request_id(id)) {
 		copy(x->request_id, sizeof x->request_id, id);
 	} else {
@@ -60,9 +63,12 @@ decode(struct view raw, const char *field, struct buf *out, struct fault *f)
 {
 	struct fault why = FAULT_INIT;
 
-	if (text_unescape(raw, out, &why) == 0 && buf_done(out, &why) == 0)
-		return 0;
-	return fault_in(f, FAULT_INPUT, field, "%s is not well encoded", field);
+	if (raw.n > out->limit)
+		return fault_in(f, FAULT_INPUT, field, "%s is too long", field);
+	if (text_unescape(raw, out, &why) == -1)
+		return fault_in(
+		    f, FAULT_INPUT, field, "%s is not well encoded", field);
+	return buf_done(out, f);
 }
 
 /* The decoded value of a query parameter; *given is false without it. */
@@ -133,20 +139,32 @@ exchange_redirect(const struct exchange *x, bool *out, struct fault *f)
 	return rc;
 }
 
+/* Is this a weight of none, "q=0" with up to three zeros behind a point
+ * (RFC 9110, 12.4.2)? */
+static bool
+is_refusal(struct view weight)
+{
+	static const char *const zeros[] = { "q=0", "q=0.", "q=0.0", "q=0.00",
+		"q=0.000" };
+	size_t i;
+
+	for (i = 0; i < sizeof zeros / sizeof zeros[0]; i++)
+		if (text_same(weight, view_str(zeros[i])))
+			return true;
+	return false;
+}
+
 bool
 exchange_wants_json(const struct exchange *x)
 {
 	struct view rest = view_str(fcgi_param(x->c, "HTTP_ACCEPT"));
 	struct view range, type;
 
-	while (text_split(&rest, ',', &range)) {
-		if (!text_split(&range, ';', &type) ||
-		    !text_same(text_trim(type), VIEW("application/json")))
-			continue;
-		range = text_trim(range);
-		return !text_same(range, VIEW("q=0")) &&
-		       !text_same(range, VIEW("q=0.0"));
-	}
+	while (text_split(&rest, ',', &range))
+		if (text_split(&range, ';', &type) &&
+		    text_same(text_trim(type), VIEW("application/json")) &&
+		    !is_refusal(text_trim(range)))
+			return true;
 	return false;
 }
 
@@ -190,6 +208,7 @@ log_request(const struct exchange *x, int status, const struct fault *f)
 	fields[n++] = LOG_TEXT("request_id", x->reply.request_id);
 	fields[n++] = LOG_TEXT("method", view_str(x->method));
 	fields[n++] = LOG_TEXT("path", view_str(x->logged_path));
+	fields[n++] = LOG_TEXT("pool", view_str(x->pool));
 	fields[n++] = LOG_NUMBER("status", status);
 	fields[n++] =
 	    LOG_NUMBER("ms", (clock_ticks_us() - x->started_us) / 1000);
@@ -212,5 +231,8 @@ exchange_end(struct exchange *x, const struct fault *f)
 {
 	const bool whole = fcgi_finish(x->c);
 
-	log_request(x, whole ? x->reply.status : PEER_GONE_STATUS, f);
+	if (x->reply.is_cut)
+		log_request(x, CUT_STATUS, f);
+	else
+		log_request(x, whole ? x->reply.status : PEER_GONE_STATUS, f);
 }

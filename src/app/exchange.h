@@ -25,6 +25,7 @@ struct exchange {
 	/* What the log needs after fcgi_finish has ended the parameters. */
 	char request_id[IDENT_MAX + 1];
 	char method[16];
+	char pool[16]; /* which one nginx chose, or "" */
 	char logged_path[LOG_TEXT_MAX];
 	char prompt[EXCHANGE_PROMPT_LOGGED * 4 + 1];
 	int images;

@@ -12,7 +12,6 @@ enum {
 	NEED_PER_IMAGE = 8 << 20,
 	PROMPT_MAX = 48 << 10,
 	COME_BACK_S = 5,
-	/* Images decoded one after another: the memory of one is enough. */
 	MIB = 1 << 20
 };
 
@@ -28,10 +27,9 @@ struct work {
 	struct generate *g;
 	const struct generate_request *request;
 	struct generate_result *result;
-	struct catalogue_claim claim;
+	struct claim claim;
 	struct catalogue_image rows[GEN_IMAGES_MAX];
 	struct buf prompt;
-	char stamp[CLOCK_STAMP_SIZE];
 };
 
 int
@@ -129,14 +127,14 @@ recall(struct work *w, struct view memory, struct fault *f)
 }
 
 static int
-refuse_claim(enum catalogue_claim_state state, struct fault *f)
+refuse_claim(enum claims_state state, struct fault *f)
 {
 	static const char key[] = "Idempotency-Key";
 
-	if (state == CATALOGUE_OTHER)
+	if (state == CLAIMS_OTHER)
 		return fault_in(f, FAULT_RANGE, key,
 		    "this Idempotency-Key was used with another body");
-	if (state == CATALOGUE_RUNNING) {
+	if (state == CLAIMS_RUNNING) {
 		(void)fault_in(f, FAULT_CONFLICT, key,
 		    "a request with this Idempotency-Key is still running");
 		f->retry_after_s = COME_BACK_S;
@@ -154,8 +152,8 @@ refuse_claim(enum catalogue_claim_state state, struct fault *f)
 static int
 claim_key(struct work *w, bool *go_on, struct fault *f)
 {
-	struct buf memory = BUF_INIT(CATALOGUE_REPLY_MAX);
-	enum catalogue_claim_state state = CATALOGUE_CLAIMED;
+	struct buf memory = BUF_INIT(CLAIMS_REPLY_MAX);
+	enum claims_state state = CLAIMS_OURS;
 	struct digest body;
 	int rc = -1;
 
@@ -163,11 +161,11 @@ claim_key(struct work *w, bool *go_on, struct fault *f)
 	if (w->request->key.n == 0)
 		return 0;
 	if (digest_sha256(&body, w->request->body, f) == -1 ||
-	    catalogue_claim(w->g->catalogue, w->request->key, &body, &w->claim,
-		&state, &memory, f) == -1)
+	    claims_take(catalogue_db(w->g->catalogue), w->request->key, &body,
+		&w->claim, &state, &memory, f) == -1)
 		goto out;
-	*go_on = state == CATALOGUE_CLAIMED;
-	if (state == CATALOGUE_REPLAY)
+	*go_on = state == CLAIMS_OURS;
+	if (state == CLAIMS_REPLAY)
 		rc = recall(w, buf_view(&memory), f);
 	else
 		rc = *go_on ? 0 : refuse_claim(state, f);
@@ -181,13 +179,14 @@ out:
 static void
 leave_claim(struct work *w, bool maybe_paid)
 {
+	struct db *db = catalogue_db(w->g->catalogue);
 	struct fault f = FAULT_INIT;
 	int rc;
 
 	if (w->claim.serial == 0)
 		return;
-	rc = maybe_paid ? catalogue_doubt(w->g->catalogue, &w->claim, &f)
-			: catalogue_release(w->g->catalogue, &w->claim, &f);
+	rc = maybe_paid ? claims_doubt(db, &w->claim, &f)
+			: claims_release(db, &w->claim, &f);
 	if (rc == -1)
 		log_event(LOG_ERROR, "claim not settled",
 		    LOG_TEXT("request_id", w->request->request_id),
@@ -213,14 +212,13 @@ guard(struct work *w, struct fault *f)
 static void
 write_prompt(struct work *w)
 {
-	static const char mark[] = "{description}";
 	const char *form = conf_text(w->g->conf, CONF_IMAGE_PROMPT);
-	const char *at = strstr(form, mark);
+	const char *at = strstr(form, CONF_PROMPT_MARK);
 
 	MUST(at != NULL); /* conf checked it */
 	buf_add(&w->prompt, (struct view){ form, (size_t)(at - form) });
 	buf_add(&w->prompt, w->request->ask->description);
-	buf_add(&w->prompt, view_str(at + sizeof mark - 1));
+	buf_add(&w->prompt, view_str(at + strlen(CONF_PROMPT_MARK)));
 }
 
 static int
@@ -239,6 +237,8 @@ call_model(struct work *w, struct fault *f)
 		.seed = ask->seed,
 		.safety_filter_level = ask->safety_filter_level,
 		.person_generation = ask->person_generation,
+		.is_wanted = w->request->is_wanted,
+		.wanted_arg = w->request->arg,
 	};
 
 	write_prompt(w);
@@ -260,6 +260,8 @@ check_image(
 	    buf_done(bytes, &why) == 0 &&
 	    sniff_image(sniff, buf_view(bytes), &why) == 0)
 		return 0;
+	if (why.kind == FAULT_MEMORY)
+		return fault_set(f, FAULT_MEMORY, "decode an image");
 	return fault_set(f, FAULT_REMOTE,
 	    "the model sent something that is no whole png, jpeg or webp (%s)",
 	    why.text);
@@ -277,7 +279,7 @@ keep_image(struct work *w, const struct gen_image *image, struct buf *bytes,
 		.prompt = buf_view(&w->prompt),
 		.model = view_str(w->result->answer.model),
 		.has_seed = w->request->ask->has_seed,
-		.seed = w->request->ask->seed,
+		.seed = image->seed,
 		.request_id = w->request->request_id,
 	};
 	image_id_make(&row->id);
@@ -294,7 +296,8 @@ keep_image(struct work *w, const struct gen_image *image, struct buf *bytes,
 }
 
 /* Each image is kept or has its fault: one that is bad, or that the disk
- * refuses, does not take the others, which are paid for, with it. */
+ * refuses, does not take the others, which are paid for, with it.  Decoded
+ * one after another, they need the memory of one. */
 static void
 keep_images(struct work *w)
 {
@@ -313,15 +316,22 @@ keep_images(struct work *w)
 }
 
 /* What failed is named to the client; what lies within us is not. */
+static struct view
+words_of(const struct fault *why)
+{
+	if (!fault_public(why->kind))
+		return VIEW("the service could not keep it; its log says why");
+	if (why->kind == FAULT_FILTERED && why->details[0] != '\0')
+		return view_str(why->details);
+	return view_str(why->text);
+}
+
 static void
 add_failure(struct buf *out, int index, const struct fault *why)
 {
-	const char *text =
-	    fault_public(why->kind) ? why->text : "the image could not be kept";
-
 	buf_fmt(out, "{\"index\":%d,\"error\":\"%s\",\"message\":", index,
 	    fault_word(why->kind));
-	buf_json(out, view_str(why->details[0] == '\0' ? text : why->details));
+	buf_json(out, words_of(why));
 	buf_add(out, VIEW("}"));
 }
 
@@ -330,6 +340,7 @@ write_metadata(struct work *w, struct fault *f)
 {
 	const struct models_answer *answer = &w->result->answer;
 	struct buf *out = &w->result->metadata;
+	char stamp[CLOCK_STAMP_SIZE];
 	int filtered = 0;
 	bool first = true;
 	int i;
@@ -353,7 +364,8 @@ write_metadata(struct work *w, struct fault *f)
 	}
 	buf_add(out, VIEW("],\"parameters_used\":"));
 	ask_parameters(w->request->ask, out);
-	buf_fmt(out, ",\"generation_timestamp\":\"%s\"}", w->stamp);
+	clock_stamp(stamp);
+	buf_fmt(out, ",\"generation_timestamp\":\"%s\"}", stamp);
 	return buf_done(out, f);
 }
 
@@ -376,7 +388,7 @@ nothing_kept(const struct models_answer *answer, struct fault *f)
 static int
 record(struct work *w, const struct fault *refusal, struct fault *f)
 {
-	struct buf memory = BUF_INIT(CATALOGUE_REPLY_MAX);
+	struct buf memory = BUF_INIT(CLAIMS_REPLY_MAX);
 	int rc = -1;
 
 	if (refusal == NULL)
@@ -433,16 +445,15 @@ generate(struct generate *g, const struct generate_request *request,
 	struct work w = { .g = g,
 		.request = request,
 		.result = result,
-		.claim = CATALOGUE_CLAIM_INIT,
+		.claim = CLAIM_INIT,
 		.prompt = BUF_INIT(PROMPT_MAX) };
 	bool go_on;
 	int rc;
 
-	clock_stamp(w.stamp);
 	rc = claim_key(&w, &go_on, f);
 	if (rc == 0 && go_on)
 		rc = pay(&w, f);
-	catalogue_claim_fini(&w.claim);
+	claims_fini(&w.claim);
 	buf_fini(&w.prompt);
 	return rc;
 }

@@ -1,6 +1,7 @@
 #include "app/recover.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 
 struct recovery {
 	struct store *store;
@@ -8,34 +9,54 @@ struct recovery {
 	int adopted;
 };
 
-/* Reads the file and gives it a row.  What is not a whole image stays as
- * it is, for a person to look at. */
+/* Fills in what a row says of the image: its bytes say it. */
+static int
+read_image(struct store *st, enum sniff_kind kind,
+    struct catalogue_image *image, struct fault *f)
+{
+	struct buf bytes = BUF_INIT(STORE_IMAGE_MAX);
+	int rc = -1;
+
+	if (store_get(st, &image->id, kind, &bytes, f) == -1 ||
+	    sniff_image(&image->sniff, buf_view(&bytes), f) == -1 ||
+	    digest_sha256(&image->sha256, buf_view(&bytes), f) == -1)
+		goto out;
+	image->bytes = (int64_t)bytes.len;
+	if (image->sniff.kind == kind)
+		rc = 0;
+	else
+		(void)fault_set(f, FAULT_INPUT, "its bytes are %s",
+		    sniff_media_type(image->sniff.kind));
+out:
+	buf_fini(&bytes);
+	return rc;
+}
+
+/*
+ * Gives the image a row, once its name is durable: a live worker may have
+ * renamed it and not have synced yet.  What cannot be read, or is no whole
+ * image, stays as it is for a person to look at, and keeps no worker from
+ * starting; only the catalogue may.
+ */
 static int
 adopt(struct recovery *r, const struct image_id *id, enum sniff_kind kind,
     struct fault *f)
 {
 	struct catalogue_image image = { .id = *id,
 		.created_at_ms = clock_now_ms() };
-	struct buf bytes = BUF_INIT(STORE_IMAGE_MAX);
-	struct fault ignored = FAULT_INIT;
-	int rc = -1;
+	struct fault why = FAULT_INIT;
 
-	if (store_get(r->store, id, kind, &bytes, f) == -1)
-		goto out;
-	rc = 0;
-	if (sniff_image(&image.sniff, buf_view(&bytes), &ignored) == -1 ||
-	    image.sniff.kind != kind)
-		goto out;
-	image.bytes = (int64_t)bytes.len;
-	rc = -1;
-	if (digest_sha256(&image.sha256, buf_view(&bytes), f) == -1 ||
-	    catalogue_adopt(r->catalogue, &image, f) == -1)
-		goto out;
+	if (read_image(r->store, kind, &image, &why) == -1 ||
+	    store_sync(r->store, &why) == -1) {
+		log_event(LOG_WARN, "image not adopted",
+		    LOG_TEXT("image_id", view_str(id->text)),
+		    LOG_TEXT("message", view_str(why.text)));
+		return 0;
+	}
+	if (catalogue_adopt(r->catalogue, &image, f) == -1)
+		return -1;
 	r->adopted++;
-	rc = 0;
-out:
-	buf_fini(&bytes);
-	return rc;
+	return 0;
 }
 
 static int
@@ -49,9 +70,7 @@ consider(
 
 	if (catalogue_find(r->catalogue, id, &alone, &found, &known, f) == -1)
 		return -1;
-	if (found || adopt(r, id, kind, f) == 0)
-		return 0;
-	return fault_while(f, "adopt image %s", id->text);
+	return found ? 0 : adopt(r, id, kind, f);
 }
 
 int
@@ -62,7 +81,7 @@ recover(struct store *st, struct catalogue *c, int *adopted, struct fault *f)
 	bool ours = false;
 	int rc;
 
-	rc = catalogue_recovery_lease(c, &lease, &ours, f);
+	rc = claims_recovery_lease(catalogue_db(c), &lease, &ours, f);
 	if (rc == 0 && ours)
 		rc = store_sweep(st, consider, &r, f);
 	file_lease_fini(&lease);

@@ -3,7 +3,8 @@
  *
  * Drafts of the dead are removed; a whole image without a row, paid for
  * but never recorded, is adopted.  Nothing else is touched, nothing is
- * deleted.
+ * deleted: a file that cannot be read, or is no whole image, is logged and
+ * passed over.
  */
 #ifndef APP_RECOVER_H
 #define APP_RECOVER_H
@@ -13,7 +14,8 @@
 
 /*
  * Runs at the start of each worker; while one of them is at it, the others
- * go on without.  *adopted counts the images that got a row.
+ * go on without.  *adopted counts the images that got a row.  Fails when
+ * the catalogue does, or the folder cannot be listed.
  */
 int recover(
     struct store *st, struct catalogue *c, int *adopted, struct fault *f);

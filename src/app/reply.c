@@ -24,8 +24,7 @@ reason_of(int status)
 	for (i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
 		if (reasons[i].status == status)
 			return reasons[i].reason;
-	MUST(!"a status without its reason");
-	return "";
+	return "Unknown";
 }
 
 static void
@@ -33,7 +32,7 @@ send_headers(struct reply *r, struct buf *headers)
 {
 	buf_add(headers, VIEW("\r\n"));
 	if (headers->spoilt)
-		fcgi_abandon(r->c);
+		reply_cut(r);
 	else
 		fcgi_put(r->c, buf_view(headers));
 	buf_fini(headers);
@@ -63,6 +62,13 @@ reply_put(struct reply *r, struct view bytes)
 		return;
 	fcgi_put(r->c, bytes);
 	r->bytes += (int64_t)bytes.n;
+}
+
+void
+reply_cut(struct reply *r)
+{
+	r->is_cut = true;
+	fcgi_abandon(r->c);
 }
 
 static void
@@ -120,7 +126,7 @@ reply_fault(struct reply *r, const struct fault *f, const char *allow)
 	write_fault(r, f, &body);
 	/* Without the memory for these few words nothing can be said. */
 	if (extra.spoilt || body.spoilt)
-		fcgi_abandon(r->c);
+		reply_cut(r);
 	else
 		send_json(r, status, buf_view(&extra), buf_view(&body));
 	buf_fini(&body);

@@ -1,8 +1,9 @@
 /*
  * reply - one HTTP reply on its way to the web server (CGI headers, body).
  *
- * Every reply has its Content-Length and X-Request-Id; every error is the
- * JSON of docs/API.md.  Of a HEAD, only the headers are sent.
+ * Every reply of ours has its Content-Length and X-Request-Id (to a file,
+ * the web server gives them); every error is the JSON of docs/API.md.  Of a
+ * HEAD, only the headers are sent.
  */
 #ifndef APP_REPLY_H
 #define APP_REPLY_H
@@ -20,6 +21,7 @@ struct reply {
 	bool is_head;
 	int status;    /* 0 until the headers are sent */
 	int64_t bytes; /* of the body, sent so far     */
+	bool is_cut;   /* given up by us               */
 };
 
 /*
@@ -29,6 +31,9 @@ struct reply {
 void reply_begin(struct reply *r, int status, const char *media_type,
     int64_t length, struct view extra);
 void reply_put(struct reply *r, struct view bytes);
+
+/* Gives the reply up: it ends where it is, and is seen not to be whole. */
+void reply_cut(struct reply *r);
 
 /* A whole JSON document, not to be stored by any cache. */
 void reply_json(struct reply *r, int status, struct view body);

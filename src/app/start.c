@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
+#include "codec/text.h"
 
 enum {
 	MISTAKES_MAX = 64 << 10,
@@ -16,72 +17,79 @@ enum {
 };
 
 int
-start_failed(const struct fault *f)
+start_print_fault(const struct fault *f)
 {
 	(void)fprintf(stderr, "charref: %s\n", f->text);
 	return 1;
 }
 
 int
-start_gave_up(const struct fault *f)
+start_log_fault(const struct fault *f)
 {
-	log_event(LOG_ERROR, "start", LOG_TEXT("message", view_str(f->text)));
+	log_event(LOG_ERROR, "gave up", LOG_TEXT("message", view_str(f->text)));
 	return 1;
 }
 
-static enum log_level
-level_of(const char *word)
-{
-	static const char *const words[] = { "debug", "info", "warn", "error" };
-	enum log_level level = LOG_DEBUG;
-
-	while (level < LOG_ERROR && !view_is(view_str(word), words[level]))
-		level++;
-	return level;
-}
-
-static int
-prepare(const struct conf *conf, struct fault *f)
-{
-	static const struct rlimit no_core = { 0, 0 };
-	const char *file = conf_text(conf, CONF_LOG_FILE);
-
-	if (setrlimit(RLIMIT_CORE, &no_core) == -1)
-		return fault_sys(f, FAULT_DISK, "forbid core files");
-	/* A write over RLIMIT_FSIZE is to fail, not to kill. */
-	if (signal(SIGXFSZ, SIG_IGN) == SIG_ERR)
-		return fault_sys(f, FAULT_DISK, "ignore SIGXFSZ");
-	(void)mallopt(M_MMAP_THRESHOLD, MAPPED_FROM);
-	(void)umask(027);
-	log_threshold(level_of(conf_text(conf, CONF_LOG_LEVEL)));
-	return file[0] == '\0' ? 0 : log_to_file(file, f);
-}
-
 int
-start_read(struct conf **conf)
+start_command(struct conf **conf)
 {
 	struct buf mistakes = BUF_INIT(MISTAKES_MAX);
 	struct fault f = FAULT_INIT;
 	int rc = conf_open(conf, &mistakes, &f);
 
 	if (rc == -1) {
-		(void)start_failed(&f);
+		(void)start_print_fault(&f);
 		(void)fputs(buf_str(&mistakes), stderr);
 	}
 	buf_fini(&mistakes);
 	return rc;
 }
 
+static int
+read_settings(struct conf **conf)
+{
+	struct buf mistakes = BUF_INIT(MISTAKES_MAX);
+	struct fault f = FAULT_INIT;
+	int rc = conf_open(conf, &mistakes, &f);
+	struct view rest = buf_view(&mistakes);
+	struct view line;
+
+	if (rc == -1)
+		(void)start_log_fault(&f);
+	while (rc == -1 && text_split(&rest, '\n', &line))
+		log_event(LOG_ERROR, "settings", LOG_TEXT("message", line));
+	buf_fini(&mistakes);
+	return rc;
+}
+
+static int
+prepare(const char *log_file, struct fault *f)
+{
+	static const struct rlimit no_core = { 0, 0 };
+
+	(void)umask(027);
+	if (log_file[0] != '\0' && log_to_file(log_file, f) == -1)
+		return -1;
+	if (setrlimit(RLIMIT_CORE, &no_core) == -1)
+		return fault_sys(f, FAULT_DISK, "forbid core files");
+	/* A write over RLIMIT_FSIZE is to fail, not to kill. */
+	if (signal(SIGXFSZ, SIG_IGN) == SIG_ERR)
+		return fault_sys(f, FAULT_DISK, "ignore SIGXFSZ");
+	(void)mallopt(M_MMAP_THRESHOLD, MAPPED_FROM);
+	return 0;
+}
+
 int
-start(struct conf **conf)
+start_server(struct conf **conf)
 {
 	struct fault f = FAULT_INIT;
 
-	if (start_read(conf) == -1)
+	if (prepare(conf_raw(CONF_LOG_FILE), &f) == -1) {
+		(void)start_log_fault(&f);
 		return -1;
-	if (prepare(*conf, &f) == 0)
-		return 0;
-	(void)start_failed(&f);
-	conf_close(conf);
-	return -1;
+	}
+	if (read_settings(conf) == -1)
+		return -1;
+	log_threshold(log_level_named(conf_text(*conf, CONF_LOG_LEVEL)));
+	return 0;
 }

@@ -6,20 +6,20 @@
 
 #include "app/conf.h"
 
-/* Reads the settings: 0, or -1 after all mistakes were printed on
- * standard error. */
-int start_read(struct conf **conf);
+/* A command: reads the settings.  0, or -1 after all mistakes were printed
+ * on standard error. */
+int start_command(struct conf **conf);
 
 /*
- * The same for a server, and points the log where the settings say, keeps
- * secrets out of core files, and has the memory of big replies given back
- * to the system.
+ * A server: the same, but what it has to say goes where LOG_FILE says, the
+ * mistakes included.  Keeps secrets out of core files, and has the memory
+ * of big replies given back to the system.
  */
-int start(struct conf **conf);
+int start_server(struct conf **conf);
 
-/* Says why a program cannot go on: a command on standard error, a server in
- * its log.  Returns 1, its exit status. */
-int start_failed(const struct fault *f);
-int start_gave_up(const struct fault *f);
+/* Why a program cannot go on, as either says it.  Returns 1, its exit
+ * status. */
+int start_print_fault(const struct fault *f);
+int start_log_fault(const struct fault *f);
 
 #endif

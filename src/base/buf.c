@@ -42,21 +42,22 @@ make_room(struct buf *b, size_t n)
 	char *data;
 
 	MUST(b->limit < SIZE_MAX);
-	if (b->spoilt || n > b->limit - b->len)
-		goto spoil;
+	if (n > b->limit - b->len)
+		b->spoilt = true;
+	if (b->spoilt)
+		return false;
 	while (cap < b->len + n + 1)
 		cap = cap <= b->limit / 2 ? cap * 2 : b->limit + 1;
-	if (cap != b->cap) {
-		data = realloc(b->data, cap);
-		if (data == NULL)
-			goto spoil;
-		b->data = data;
-		b->cap = cap;
+	if (cap == b->cap)
+		return true;
+	data = realloc(b->data, cap);
+	if (data == NULL) {
+		b->spoilt = true;
+		return false;
 	}
+	b->data = data;
+	b->cap = cap;
 	return true;
-spoil:
-	b->spoilt = true;
-	return false;
 }
 
 char *

@@ -1,7 +1,7 @@
 #include "base/clock.h"
 
+#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/random.h>
 #include <time.h>
 
@@ -36,6 +36,17 @@ int64_t
 clock_ticks_ms(void)
 {
 	return clock_ticks_us() / 1000;
+}
+
+void
+clock_sleep_ms(int64_t ms)
+{
+	struct timespec left = { .tv_sec = ms / 1000,
+		.tv_nsec = (long)(ms % 1000) * 1000000 };
+
+	MUST(ms >= 0);
+	while (nanosleep(&left, &left) == -1)
+		MUST(errno == EINTR);
 }
 
 void

@@ -1,5 +1,5 @@
 /*
- * clock - the time of day, the time that only grows, and chance.
+ * clock - the time of day, the time that only grows, sleep, and chance.
  */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
@@ -12,6 +12,9 @@ int64_t clock_now_ms(void);
 /* Microseconds of a clock that never jumps: for deadlines and durations. */
 int64_t clock_ticks_us(void);
 int64_t clock_ticks_ms(void);
+
+/* Sleeps that long, also when signals come meanwhile. */
+void clock_sleep_ms(int64_t ms);
 
 enum { CLOCK_STAMP_SIZE = 33 };
 

@@ -23,7 +23,7 @@ struct fault {
 	const char *field; /* a literal: the input at fault, or NULL */
 	int retry_after_s; /* when to come back; 0: nothing to say   */
 	char text[240];
-	char details[240]; /* what was got, or whose words; may be "" */
+	char details[512]; /* what was got, or whose words; may be "" */
 };
 
 #define FAULT_INIT ((struct fault){ .kind = FAULT_NONE })

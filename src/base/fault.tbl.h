@@ -15,7 +15,7 @@ FAULT(CONFLICT,  "Conflict",             409,  true)  /* a key in use, maybe pai
 FAULT(LARGE,     "TooLarge",             413,  true)  /* body over its limit     */
 FAULT(MEDIA,     "UnsupportedMediaType", 415,  true)  /* not application/json    */
 FAULT(MEMORY,    "InternalError",        500,  false) /* none left, over a limit */
-FAULT(DISK,      "InternalError",        500,  false) /* a file call failed      */
+FAULT(DISK,      "InternalError",        500,  false) /* the system refused us   */
 FAULT(CATALOGUE, "InternalError",        500,  false) /* SQLite refused          */
 FAULT(PEER,      "InternalError",        500,  false) /* the web server hung up  */
 FAULT(REMOTE,    "ProviderError",        502,  true)  /* refused, or answered junk */

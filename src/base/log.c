@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -10,6 +11,17 @@ enum { LINE_MAX_BYTES = 16384 };
 
 static const char *const level_words[] = { "debug", "info", "warn", "error" };
 static enum log_level threshold = LOG_INFO;
+
+enum log_level
+log_level_named(const char *name)
+{
+	enum log_level level;
+
+	for (level = LOG_DEBUG; level <= LOG_ERROR; level++)
+		if (strcmp(level_words[level], name) == 0)
+			return level;
+	return LOG_INFO;
+}
 
 void
 log_threshold(enum log_level lowest)

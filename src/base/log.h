@@ -23,6 +23,9 @@ struct log_field {
 #define LOG_TEXT(name, view) ((struct log_field){ (name), (view), 0 })
 #define LOG_NUMBER(name, n) ((struct log_field){ (name), { NULL, 0 }, (n) })
 
+/* The level of that name ("warn"); LOG_INFO for any other. */
+enum log_level log_level_named(const char *name);
+
 /* Lines below this level are not written.  The default is LOG_INFO. */
 void log_threshold(enum log_level lowest);
 

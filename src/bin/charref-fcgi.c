@@ -17,7 +17,7 @@ work(const struct conf *conf, struct fault *f)
 		goto out;
 	while (fcgi_next(c))
 		web_serve(w, c);
-	rc = 0;
+	rc = fcgi_left(c, f);
 out:
 	web_close(&w);
 	fcgi_close(&c);
@@ -31,9 +31,9 @@ main(void)
 	struct conf *conf = NULL;
 	int rc;
 
-	if (start(&conf) == -1)
+	if (start_server(&conf) == -1)
 		return 1;
-	rc = work(conf, &f) == 0 ? 0 : start_gave_up(&f);
+	rc = work(conf, &f) == 0 ? 0 : start_log_fault(&f);
 	conf_close(&conf);
 	return rc;
 }

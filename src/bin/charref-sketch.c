@@ -27,14 +27,16 @@ static int
 serve(const struct conf *conf, struct fault *f)
 {
 	struct fcgi *c = NULL;
+	int rc;
 
 	if (fcgi_open(&c, f) == -1)
 		return -1;
 	while (fcgi_next(c))
 		predict_serve(c, conf_secret(conf, CONF_SKETCH_KEY));
+	rc = fcgi_left(c, f);
 	fcgi_close(&c);
 	draw_forget();
-	return 0;
+	return rc;
 }
 
 int
@@ -47,9 +49,9 @@ main(int argc, char **argv)
 	(void)argv;
 	if (argc > 1)
 		return explain();
-	if (start(&conf) == -1)
+	if (start_server(&conf) == -1)
 		return 1;
-	rc = serve(conf, &f) == 0 ? 0 : start_gave_up(&f);
+	rc = serve(conf, &f) == 0 ? 0 : start_log_fault(&f);
 	conf_close(&conf);
 	return rc;
 }

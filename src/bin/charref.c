@@ -22,7 +22,7 @@ print(struct buf *text)
 	int rc = 0;
 
 	if (buf_done(text, &f) == -1)
-		rc = start_failed(&f);
+		rc = start_print_fault(&f);
 	else if (fputs(buf_str(text), stdout) == EOF || fflush(stdout) == EOF)
 		rc = EXIT_FAILED;
 	buf_fini(text);
@@ -50,7 +50,7 @@ show_config(const char *name)
 		    name);
 		return EXIT_FAILED;
 	}
-	if (start_read(&conf) == -1)
+	if (start_command(&conf) == -1)
 		return EXIT_FAILED;
 	if (name == NULL) {
 		conf_show_all(conf, &text);

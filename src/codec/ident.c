@@ -4,22 +4,16 @@
 
 #include <uuid/uuid.h>
 
-enum { REQUEST_ID_MAX = 64 };
+#include "codec/text.h"
 
-/* isalnum() asks the locale. */
-static bool
-is_letter_or_digit(char c)
-{
-	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
-	       (c >= 'a' && c <= 'z');
-}
+enum { REQUEST_ID_MAX = 64, UUID_LENGTH = 36 };
 
 void
 image_id_make(struct image_id *out)
 {
 	uuid_t uuid;
 
-	_Static_assert(sizeof out->text > IDENT_UUID, "room for a UUID");
+	_Static_assert(sizeof out->text > UUID_LENGTH, "room for a UUID");
 	uuid_generate_random(uuid);
 	uuid_unparse_lower(uuid, out->text);
 }
@@ -36,11 +30,11 @@ parse(char out[IDENT_MAX + 1], const char *field, struct view text,
 	if (text.n > IDENT_MAX)
 		return fault_in(f, FAULT_INPUT, field,
 		    "%s is longer than %d characters", field, IDENT_MAX);
-	if (!is_letter_or_digit(text.p[0]))
+	if (!text_is_alnum(text.p[0]))
 		return fault_in(f, FAULT_INPUT, field,
 		    "%s does not begin with a letter or a digit", field);
 	for (i = 0; i < text.n; i++)
-		if (!is_letter_or_digit(text.p[i]) && text.p[i] != '_' &&
+		if (!text_is_alnum(text.p[i]) && text.p[i] != '_' &&
 		    text.p[i] != '-')
 			return fault_in(f, FAULT_INPUT, field,
 			    "%s has a character other than A-Z a-z 0-9 _ - "
@@ -66,13 +60,5 @@ job_id_parse(struct job_id *out, struct view text, struct fault *f)
 bool
 ident_is_request_id(struct view text)
 {
-	size_t i;
-
-	if (text.n == 0 || text.n > REQUEST_ID_MAX)
-		return false;
-	for (i = 0; i < text.n; i++)
-		if (!is_letter_or_digit(text.p[i]) && text.p[i] != '.' &&
-		    text.p[i] != '_' && text.p[i] != '-')
-			return false;
-	return true;
+	return text.n <= REQUEST_ID_MAX && text_is_word(text);
 }

@@ -10,7 +10,7 @@
 
 #include "base/buf.h"
 
-enum { IDENT_MAX = 128, IDENT_UUID = 36 };
+enum { IDENT_MAX = 128 };
 
 struct image_id {
 	char text[IDENT_MAX + 1];

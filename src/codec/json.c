@@ -101,6 +101,10 @@ refuse(const json_error_t *e, struct fault *f)
 
 	if (n == 0 || json_error_code(e) == json_error_out_of_memory)
 		return fault_set(f, FAULT_MEMORY, "read JSON");
+	if (json_error_code(e) == json_error_numeric_overflow)
+		return fault_set(f, FAULT_RANGE,
+		    "a number out of range: line %d, column %d", e->line,
+		    e->column);
 	return fault_set(f, FAULT_INPUT, "not JSON: line %d, column %d: %.*s",
 	    e->line, e->column, (int)n, e->text);
 }

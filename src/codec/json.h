@@ -30,8 +30,9 @@ enum json_kind {
 
 /*
  * Parses one document.  FAULT_INPUT with line and column in its text when
- * it is not JSON, is nested deeper than depth_max, or breaks a rule above.
- * FAULT_MEMORY.  On success *out is the caller's to close.
+ * it is not JSON, is nested deeper than depth_max, or breaks a rule above;
+ * FAULT_RANGE for a number that no int64_t or double holds.  FAULT_MEMORY.  On
+ * success *out is the caller's to close.
  */
 int json_open(
     struct json_doc **out, struct view text, int depth_max, struct fault *f);

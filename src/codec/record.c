@@ -1,6 +1,5 @@
 #include "codec/record.h"
 
-#include <stdint.h>
 #include <string.h>
 
 enum {

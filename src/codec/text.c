@@ -65,6 +65,24 @@ text_same(struct view a, struct view b)
 	return true;
 }
 
+bool
+text_is_alnum(char c)
+{
+	return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'z');
+}
+
+bool
+text_is_word(struct view v)
+{
+	size_t i;
+
+	for (i = 0; i < v.n; i++)
+		if (!text_is_alnum(v.p[i]) && v.p[i] != '.' && v.p[i] != '_' &&
+		    v.p[i] != '-')
+			return false;
+	return v.n > 0;
+}
+
 /* Every byte but UTF-8's continuations begins a character. */
 static bool
 begins_character(char c)
@@ -93,6 +111,16 @@ text_cut(struct view v, size_t characters)
 			break;
 	}
 	return (struct view){ v.p, i };
+}
+
+struct view
+text_fit(struct view v, size_t bytes)
+{
+	if (v.n <= bytes)
+		return v;
+	while (bytes > 0 && !begins_character(v.p[bytes]))
+		bytes--;
+	return (struct view){ v.p, bytes };
 }
 
 bool

@@ -18,11 +18,21 @@ bool text_split(struct view *rest, char at, struct view *piece);
 /* Equal but for ASCII letter case. */
 bool text_same(struct view a, struct view b);
 
+/* An ASCII letter or digit; isalnum() asks the locale. */
+bool text_is_alnum(char c);
+
+/* Not empty, and all of it A-Z a-z 0-9 . _ -: safe in a URL and a log. */
+bool text_is_word(struct view v);
+
 /* Characters (code points) of v, which must be valid UTF-8. */
 size_t text_characters(struct view v);
 
 /* v cut after at most `characters` code points; v must be valid UTF-8. */
 struct view text_cut(struct view v, size_t characters);
+
+/* v cut after at most `bytes` bytes, between two characters; v must be
+ * valid UTF-8. */
+struct view text_fit(struct view v, size_t bytes);
 
 /* A whole decimal number, an optional '-' and digits only, in range of
  * int64_t: true and *out.  No white space, no "+", not empty. */

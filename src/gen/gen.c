@@ -5,7 +5,7 @@
 enum {
 	RETRY_QUOTA_S = 30,   /* when a 429 does not say            */
 	RETRY_DAILY_S = 3600, /* a daily quota: look in now and then */
-	RETRY_DOWN_S = 10,    /* a 503                              */
+	RETRY_DOWN_S = 10,    /* when a 503 does not say            */
 	RETRY_MAX_S = 86400,
 	CODE_MAX = 64 /* of a word like INVALID_ARGUMENT */
 };
@@ -94,18 +94,29 @@ gen_is_daily_quota(const struct json_value *root)
 	return false;
 }
 
-/* Whole seconds to wait, at least one: what was asked for, or otherwise. */
-static int
-retry_s(int64_t ms, int otherwise)
+int64_t
+gen_wait_ms(const struct json_value *root, int64_t header_ms)
 {
-	int64_t s;
+	const int64_t most_ms = RETRY_MAX_S * INT64_C(1000);
+	int64_t ms;
+
+	/* Such replies ask for seconds all the same; see no use in that. */
+	if (gen_is_daily_quota(root))
+		return RETRY_DAILY_S * INT64_C(1000);
+	ms = gen_retry_delay_ms(root);
+	if (ms < 0)
+		ms = header_ms;
+	return ms < most_ms ? ms : most_ms;
+}
+
+int
+gen_wait_s(int status, const struct json_value *root, int64_t header_ms)
+{
+	const int64_t ms = gen_wait_ms(root, header_ms);
 
 	if (ms < 0)
-		return otherwise;
-	s = ms / 1000 + (ms % 1000 > 0);
-	if (s < 1)
-		return 1;
-	return s < RETRY_MAX_S ? (int)s : RETRY_MAX_S;
+		return status == 429 ? RETRY_QUOTA_S : RETRY_DOWN_S;
+	return ms <= 1000 ? 1 : (int)((ms + 999) / 1000);
 }
 
 /*
@@ -133,24 +144,10 @@ is_blocked_prompt(struct view message)
 	return false;
 }
 
-/* v cut to what a fault's details hold, between two characters. */
-static struct view
-fit_details(struct view v)
-{
-	const size_t room = sizeof((struct fault *)NULL)->details - 1;
-
-	if (v.n <= room)
-		return v;
-	v.n = room;
-	while (v.n > 0 && ((unsigned char)v.p[v.n] & 0xc0) == 0x80)
-		v.n--;
-	return v;
-}
-
 static int
 filtered(struct fault *f, const char *text, struct view reason)
 {
-	reason = fit_details(reason);
+	reason = text_fit(reason, sizeof f->details - 1);
 	(void)fault_set(f, FAULT_FILTERED, "%s", text);
 	return fault_details(f, "%.*s", (int)reason.n, reason.p);
 }
@@ -190,16 +187,10 @@ refused_400(const struct json_value *error, struct fault *f)
 static int
 refused_429(const struct json_value *root, struct fault *f)
 {
-	if (gen_is_daily_quota(root)) {
-		(void)fault_set(
-		    f, FAULT_BUSY, "the model's quota for today is used up");
-		f->retry_after_s = RETRY_DAILY_S;
-	} else {
-		(void)fault_set(
-		    f, FAULT_BUSY, "the model's quota is used up for now");
-		f->retry_after_s =
-		    retry_s(gen_retry_delay_ms(root), RETRY_QUOTA_S);
-	}
+	(void)fault_set(f, FAULT_BUSY,
+	    gen_is_daily_quota(root) ? "the model's quota for today is used up"
+				     : "the model's quota is used up for now");
+	f->retry_after_s = gen_wait_s(429, root, -1);
 	return add_codes(error_of(root), f);
 }
 
@@ -224,8 +215,7 @@ gen_refusal(int status, const struct json_value *root, struct fault *f)
 		return refused_429(root, f);
 	case 503:
 		(void)fault_set(f, FAULT_BUSY, "the model is overloaded");
-		f->retry_after_s =
-		    retry_s(gen_retry_delay_ms(root), RETRY_DOWN_S);
+		f->retry_after_s = gen_wait_s(status, root, -1);
 		return -1;
 	case 504:
 		return fault_set(
@@ -235,6 +225,34 @@ gen_refusal(int status, const struct json_value *root, struct fault *f)
 		    "the model API failed with HTTP status %d", status);
 		return add_codes(error, f);
 	}
+}
+
+uint32_t
+gen_seed(const struct gen_dialect *dialect, const struct gen_ask *ask, int call)
+{
+	return (ask->seed + (uint32_t)call) & dialect->seed_mask;
+}
+
+void
+gen_take(struct gen_image *image, struct view base64)
+{
+	if (base64.n == 0)
+		gen_failed(image, "the model returned an empty image");
+	else if (base64.n > GEN_BASE64_MAX)
+		gen_failed(image, "the model returned too large an image");
+	else
+		*image = (struct gen_image){
+			.outcome = GEN_OK, .base64 = base64, .why = FAULT_INIT
+		};
+}
+
+void
+gen_nonsense(struct gen_image *images, int n)
+{
+	int i;
+
+	for (i = 0; i < n; i++)
+		gen_failed(&images[i], "the model's reply made no sense");
 }
 
 void

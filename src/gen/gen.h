@@ -31,6 +31,11 @@ struct gen_ask {
 	uint32_t seed;
 	const char *safety_filter_level; /* "block_only_high", or NULL    */
 	const char *person_generation;   /* "allow_adult", or NULL        */
+
+	/* Asked before anything is sent once more: does anyone still wait
+	 * for the images?  NULL: somebody always does. */
+	bool (*is_wanted)(const void *arg);
+	const void *wanted_arg;
 };
 
 enum gen_outcome { GEN_FAILED, GEN_FILTERED, GEN_OK };
@@ -39,6 +44,7 @@ enum gen_outcome { GEN_FAILED, GEN_FILTERED, GEN_OK };
 struct gen_image {
 	enum gen_outcome outcome;
 	struct view base64; /* of an OK one, unchecked                    */
+	uint32_t seed;      /* that was sent for it, if the ask has one   */
 	struct fault why;   /* of the others: FILTERED, or REMOTE ...     */
 };
 
@@ -50,6 +56,7 @@ struct gen_dialect {
 	const char *prefix; /* of the model names that speak it: "imagen-" */
 	const char *verb;   /* "predict" in …/models/NAME:predict          */
 	bool batch;
+	uint32_t seed_mask; /* the bits of a seed that they take           */
 
 	/* Appends the request document of call number `call`. */
 	void (*write)(const struct gen_ask *ask, int call, struct buf *out);
@@ -68,17 +75,41 @@ struct gen_dialect {
  * about the prompt (a blocked one).  root may be NULL: not JSON.
  *
  *   400 blocked prompt  FILTERED      401 403 bad key   REMOTE
- *   404 unknown model   ABSENT        429               BUSY + retry_after_s
- *   500 and others      REMOTE        503               BUSY
- *   504                 SLOW
+ *   404 unknown model   ABSENT        429 503           BUSY + retry_after_s
+ *   500 and others      REMOTE        504               SLOW
+ *
+ * retry_after_s is what gen_wait_s says without a header.
  */
 int gen_refusal(int status, const struct json_value *root, struct fault *f);
+
+/*
+ * How long a 429 or 503 asks us to wait, in milliseconds and a day at most:
+ * an hour for a day's quota, else its RetryInfo, else its Retry-After
+ * (header_ms, -1: it had none); -1 when it does not say.
+ */
+int64_t gen_wait_ms(const struct json_value *root, int64_t header_ms);
+
+/* The same for a fault's retry_after_s: 1 or more, said or not. */
+int gen_wait_s(int status, const struct json_value *root, int64_t header_ms);
 
 /* Milliseconds of the error's RetryInfo.retryDelay, or -1 when none. */
 int64_t gen_retry_delay_ms(const struct json_value *root);
 
 /* A 429 that will not go away today: a quotaId that contains PerDay. */
 bool gen_is_daily_quota(const struct json_value *root);
+
+/*
+ * The seed that call number `call` sends: each has its own, or all images
+ * of a model that draws one a call would be the same.
+ */
+uint32_t gen_seed(
+    const struct gen_dialect *dialect, const struct gen_ask *ask, int call);
+
+/* Records what came as an image: OK, or failed if empty or too large. */
+void gen_take(struct gen_image *image, struct view base64);
+
+/* Records, for each of n, a reply that cannot be made sense of. */
+void gen_nonsense(struct gen_image *images, int n);
 
 /* Records an image that was refused; reason is the model's own words. */
 void gen_filtered(struct gen_image *image, struct view reason);

@@ -74,11 +74,8 @@ gemini_write(const struct gen_ask *ask, int call, struct buf *out)
 		buf_json(out, view_str(ask->aspect_ratio));
 		buf_add(out, VIEW("}"));
 	}
-	/* The API's seed is an int32; each call has its own, or all the
-	 * images would be the same. */
 	if (ask->has_seed)
-		buf_fmt(out, ",\"seed\":%u",
-		    (ask->seed + (uint32_t)call) & 0x7fffffffu);
+		buf_fmt(out, ",\"seed\":%u", gen_seed(&gen_gemini, ask, call));
 	buf_add(out, VIEW("}"));
 	add_safety(threshold_of(ask->safety_filter_level), out);
 	buf_add(out, VIEW("}"));
@@ -149,27 +146,21 @@ gemini_read(const struct json_value *reply, struct gen_image *images, int n)
 	    json_item(json_member(reply, "candidates"), 0);
 	const struct json_value *found =
 	    last_image(json_member(json_member(candidate, "content"), "parts"));
-	const struct view base64 = json_text(found);
 
 	MUST(n == 1);
 	if (json_kind(reply) != JSON_KIND_OBJECT)
-		gen_failed(images, "the model's reply made no sense");
+		gen_nonsense(images, n);
 	else if (found == NULL)
 		gen_filtered(images, words_of_refusal(reply, candidate));
-	else if (base64.n == 0)
-		gen_failed(images, "the model returned an empty image");
-	else if (base64.n > GEN_BASE64_MAX)
-		gen_failed(images, "the model returned too large an image");
 	else
-		*images = (struct gen_image){
-			.outcome = GEN_OK, .base64 = base64, .why = FAULT_INIT
-		};
+		gen_take(images, json_text(found));
 }
 
 const struct gen_dialect gen_gemini = {
 	.prefix = "gemini-",
 	.verb = "generateContent",
 	.batch = false,
+	.seed_mask = INT32_MAX, /* the API's seed is an int32 */
 	.write = gemini_write,
 	.read = gemini_read,
 };

@@ -37,21 +37,9 @@ imagen_write(const struct gen_ask *ask, int call, struct buf *out)
 	add_text(out, "negativePrompt", ask->negative_prompt);
 	/* A seed is only taken for images without a watermark. */
 	if (ask->has_seed)
-		buf_fmt(out, ",\"addWatermark\":false,\"seed\":%u", ask->seed);
+		buf_fmt(out, ",\"addWatermark\":false,\"seed\":%u",
+		    gen_seed(&gen_imagen, ask, call));
 	buf_add(out, VIEW("}}"));
-}
-
-static void
-take_bytes(struct gen_image *image, struct view base64)
-{
-	if (base64.n == 0)
-		gen_failed(image, "the model returned an empty image");
-	else if (base64.n > GEN_BASE64_MAX)
-		gen_failed(image, "the model returned too large an image");
-	else
-		*image = (struct gen_image){
-			.outcome = GEN_OK, .base64 = base64, .why = FAULT_INIT
-		};
 }
 
 /* The images that came, in their order: how many of images[] that fills. */
@@ -67,7 +55,7 @@ take_images(
 		bytes = json_member(
 		    json_item(predictions, i), "bytesBase64Encoded");
 		if (json_kind(bytes) != JSON_KIND_ABSENT)
-			take_bytes(&images[filled++], json_text(bytes));
+			gen_take(&images[filled++], json_text(bytes));
 	}
 	return filled;
 }
@@ -116,12 +104,10 @@ imagen_read(const struct json_value *reply, struct gen_image *images, int n)
 {
 	const struct json_value *predictions =
 	    json_member(reply, "predictions");
-	int filled, i;
+	int filled;
 
 	if (!is_reply(reply)) {
-		for (i = 0; i < n; i++)
-			gen_failed(
-			    &images[i], "the model's reply made no sense");
+		gen_nonsense(images, n);
 		return;
 	}
 	filled = take_images(predictions, images, n);
@@ -132,6 +118,7 @@ const struct gen_dialect gen_imagen = {
 	.prefix = "imagen-",
 	.verb = "predict",
 	.batch = true,
+	.seed_mask = UINT32_MAX,
 	.write = imagen_write,
 	.read = imagen_read,
 };

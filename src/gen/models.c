@@ -15,8 +15,10 @@ enum {
 	UNSENT_ATTEMPTS_MAX = 3, /* no connection: nothing was paid      */
 	FAILED_ATTEMPTS_MAX = 2, /* a 500                                */
 	NAME_MAX_BYTES = sizeof((struct models_answer *)NULL)->model - 1,
-	URL_MAX_BYTES = 2048,
+	URL_MAX_BYTES = 2048, /* of the base URL                        */
+	PATH_MAX_BYTES = 64,  /* after it, around a model's name        */
 	KEY_MAX_BYTES = 4096,
+	KEY_NAME_MAX_BYTES = 32, /* "x-goog-api-key: " in front of it      */
 	BODY_MAX_BYTES = 256 << 10,
 	ERROR_MAX_BYTES = 64 << 10 /* of an error's body, to be read */
 };
@@ -48,11 +50,13 @@ struct round {
 	int n;
 	struct buf url;
 	struct buf key; /* holds the secret */
-	struct buf budget;
 	struct buf body[GEN_IMAGES_MAX];
 	struct http_call call[GEN_IMAGES_MAX];
 	struct fault why[GEN_IMAGES_MAX]; /* NONE: the document is there */
+	bool abandoned; /* not sent again, since nobody waits any more */
 };
+
+static const char list_setting[] = "IMAGE_MODELS";
 
 static const struct gen_dialect *const dialects[] = { &gen_imagen,
 	&gen_gemini };
@@ -68,42 +72,52 @@ dialect_of(struct view name)
 	return NULL;
 }
 
-/* The name becomes a part of a URL, so it may hold nothing special. */
-static bool
-is_plain(struct view name)
+/* As much of a name as may stand in an error. */
+static void
+show_name(char out[NAME_MAX_BYTES + 1], struct view name)
 {
 	size_t i;
-	char c;
 
-	for (i = 0; i < name.n; i++) {
-		c = name.p[i];
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-			(c >= '0' && c <= '9') || c == '.' || c == '_' ||
-			c == '-'))
-			return false;
-	}
-	return name.n <= NAME_MAX_BYTES;
+	for (i = 0; i < name.n && i < NAME_MAX_BYTES; i++)
+		out[i] = name.p[i] >= ' ' && name.p[i] <= '~' ? name.p[i] : '?';
+	out[i] = '\0';
+}
+
+/* The name becomes a part of a URL, so it may hold nothing special. */
+static int
+check_name(struct view name, struct fault *f)
+{
+	char shown[NAME_MAX_BYTES + 1];
+
+	show_name(shown, name);
+	if (dialect_of(name) == NULL)
+		return fault_in(f, FAULT_INPUT, list_setting,
+		    "\"%s\" is neither an imagen-* nor a gemini-* model",
+		    shown);
+	if (!text_is_word(name))
+		return fault_in(f, FAULT_INPUT, list_setting,
+		    "\"%s\" has a character other than A-Z a-z 0-9 . _ -",
+		    shown);
+	if (name.n > NAME_MAX_BYTES)
+		return fault_in(f, FAULT_INPUT, list_setting,
+		    "\"%s\" is longer than %zu characters", shown,
+		    (size_t)NAME_MAX_BYTES);
+	return 0;
 }
 
 static int
 add_model(struct models *m, struct view name, struct fault *f)
 {
 	struct model *model = &m->list[m->count];
-	const struct gen_dialect *dialect = dialect_of(name);
 
 	if (m->count == MODELS_MAX)
-		return fault_set(
-		    f, FAULT_INPUT, "more than %d models", MODELS_MAX);
-	if (dialect == NULL || !is_plain(name)) {
-		(void)fault_set(f, FAULT_INPUT,
-		    "a model that is neither imagen-* nor gemini-*");
-		return fault_details(f, "%.*s",
-		    (int)(name.n < NAME_MAX_BYTES ? name.n : NAME_MAX_BYTES),
-		    name.p);
-	}
+		return fault_in(f, FAULT_INPUT, list_setting,
+		    "more than %d models", MODELS_MAX);
+	if (check_name(name, f) == -1)
+		return -1;
 	memcpy(model->name, name.p, name.n);
 	model->name[name.n] = '\0';
-	model->dialect = dialect;
+	model->dialect = dialect_of(name);
 	m->count++;
 	return 0;
 }
@@ -119,17 +133,53 @@ add_models(struct models *m, struct view list, struct fault *f)
 			return -1;
 	}
 	if (m->count == 0)
-		return fault_set(f, FAULT_INPUT, "no model in the list");
+		return fault_in(
+		    f, FAULT_INPUT, list_setting, "no model in the list");
 	return 0;
+}
+
+/* Keys read from files like to end in a newline; of blanks only is none. */
+static struct view
+trimmed(const struct secret *key)
+{
+	return text_trim(secret_reveal(key));
+}
+
+/* It becomes a header's value, where a line's end would begin another. */
+static int
+check_key(struct view key, struct fault *f)
+{
+	size_t i;
+
+	if (key.n > KEY_MAX_BYTES)
+		return fault_set(f, FAULT_INPUT,
+		    "the model key is over %d bytes", KEY_MAX_BYTES);
+	for (i = 0; i < key.n; i++)
+		if ((unsigned char)key.p[i] < ' ' || key.p[i] == 0x7f)
+			return fault_set(f, FAULT_INPUT,
+			    "the model key has a control byte inside");
+	return 0;
+}
+
+static int
+check_setup(const struct models_setup *setup, struct fault *f)
+{
+	if (strlen(setup->base_url) > URL_MAX_BYTES)
+		return fault_set(f, FAULT_INPUT,
+		    "IMAGE_BASE_URL is over %d bytes", URL_MAX_BYTES);
+	return check_key(trimmed(setup->key), f);
 }
 
 int
 models_open(
     struct models **out, const struct models_setup *setup, struct fault *f)
 {
-	struct models *m = calloc(1, sizeof *m);
 	const struct view socket = view_str(setup->unix_socket);
+	struct models *m;
 
+	if (check_setup(setup, f) == -1)
+		return -1;
+	m = calloc(1, sizeof *m);
 	if (m == NULL)
 		return fault_set(f, FAULT_MEMORY, "models");
 	m->key = setup->key;
@@ -186,22 +236,39 @@ open_error(const struct http_call *call)
 	return doc;
 }
 
-/* What a 429 or 503 asks us to wait; HTTP_ENOUGH if that is for tomorrow. */
+static const struct json_value *
+root_of(const struct json_doc *doc)
+{
+	return doc == NULL ? NULL : json_root(doc);
+}
+
+/* What a 429 or 503 asks us to wait, or our own measure. */
 static int64_t
 wait_asked(const struct http_call *call)
 {
 	struct json_doc *doc = open_error(call);
-	const struct json_value *root = doc == NULL ? NULL : json_root(doc);
-	int64_t ms = gen_retry_delay_ms(root);
+	const int64_t ms = gen_wait_ms(root_of(doc), call->retry_after_ms);
 
-	if (ms < 0)
-		ms = call->retry_after_ms;
-	if (ms < 0)
-		ms = http_backoff_ms(call->attempts);
-	if (call->status == 429 && gen_is_daily_quota(root))
-		ms = HTTP_ENOUGH;
 	json_close(&doc);
-	return ms;
+	return ms < 0 ? http_backoff_ms(call->attempts) : ms;
+}
+
+/*
+ * Could the last attempt be on the bill?  Surely free is only what never
+ * left us, and what the model refused as such; after any other answer, or
+ * none, a picture may have been drawn.
+ */
+static bool
+may_be_paid(const struct http_call *call)
+{
+	static const int refusals[] = { 400, 401, 403, 404, 429, 503 };
+	size_t i;
+
+	for (i = 0; i < sizeof refusals / sizeof refusals[0]; i++)
+		if (call->status == refusals[i] &&
+		    call->fault.kind == FAULT_NONE)
+			return false;
+	return call->sent;
 }
 
 /*
@@ -210,7 +277,7 @@ wait_asked(const struct http_call *call)
  * and lost, so it gets one more chance and no third.
  */
 static int64_t
-judge(const struct http_call *call)
+wait_before_next(const struct http_call *call)
 {
 	if (call->fault.kind == FAULT_BUSY && !call->sent &&
 	    call->attempts < UNSENT_ATTEMPTS_MAX)
@@ -224,26 +291,47 @@ judge(const struct http_call *call)
 	return HTTP_ENOUGH;
 }
 
+static bool
+is_wanted(const struct gen_ask *ask)
+{
+	return ask->is_wanted == NULL || ask->is_wanted(ask->wanted_arg);
+}
+
+static int
+nobody_waits(struct fault *f)
+{
+	return fault_set(
+	    f, FAULT_PEER, "the client left before the model was called again");
+}
+
+/* arg is the round.  A doubt stays, whatever the next attempt brings, and
+ * what is sent again may be paid for, so it needs someone to wait for it. */
+static int64_t
+judge(const struct http_call *call, void *arg)
+{
+	struct round *r = arg;
+	int64_t wait_ms = 0;
+
+	r->answer->maybe_paid |= may_be_paid(call);
+	if (!call->waited)
+		wait_ms = wait_before_next(call);
+	if (wait_ms != HTTP_ENOUGH && !is_wanted(r->ask)) {
+		r->abandoned = true;
+		return HTTP_ENOUGH;
+	}
+	return wait_ms;
+}
+
 /* Writes the key's header: without it when there is no key. */
 static void
 write_key(const struct models *m, struct buf *out)
 {
-	/* Keys read from files like to end in a newline. */
-	const struct view key = text_trim(secret_reveal(m->key));
+	const struct view key = trimmed(m->key);
 
 	if (key.n == 0)
 		return;
 	buf_add(out, VIEW("x-goog-api-key: "));
 	buf_add(out, key);
-}
-
-static void
-write_budget(int64_t deadline_ms, struct buf *out)
-{
-	const int64_t left_ms = deadline_ms - clock_ticks_ms();
-
-	buf_fmt(out, "X-Server-Timeout: %lld",
-	    left_ms < 1000 ? 1LL : (long long)(left_ms + 999) / 1000);
 }
 
 static int
@@ -257,24 +345,21 @@ write_call(struct round *r, int at, struct fault *f)
 		return -1;
 	call->url = buf_str(&r->url);
 	call->headers[0] = "Content-Type: application/json";
-	call->headers[1] = buf_str(&r->budget);
-	call->headers[2] = r->key.len == 0 ? NULL : buf_str(&r->key);
+	call->headers[1] = r->key.len == 0 ? NULL : buf_str(&r->key);
+	call->budget_header = "X-Server-Timeout";
 	call->body = buf_view(body);
 	return 0;
 }
 
 static int
-round_write(struct round *r, const struct models *m, int64_t deadline_ms,
-    struct fault *f)
+round_write(struct round *r, const struct models *m, struct fault *f)
 {
 	int i;
 
 	buf_fmt(&r->url, "%s/v1beta/models/%s:%s", m->base_url, r->model->name,
 	    r->model->dialect->verb);
 	write_key(m, &r->key);
-	write_budget(deadline_ms, &r->budget);
-	if (buf_done(&r->url, f) == -1 || buf_done(&r->key, f) == -1 ||
-	    buf_done(&r->budget, f) == -1)
+	if (buf_done(&r->url, f) == -1 || buf_done(&r->key, f) == -1)
 		return -1;
 	for (i = 0; i < r->n; i++)
 		if (write_call(r, i, f) == -1)
@@ -293,9 +378,9 @@ round_init(struct round *r, const struct model *model,
 		.model = model,
 		.answer = answer,
 		.n = model->dialect->batch ? 1 : ask->images,
-		.url = BUF_INIT(URL_MAX_BYTES),
-		.key = BUF_INIT(KEY_MAX_BYTES),
-		.budget = BUF_INIT(64),
+		.url =
+		    BUF_INIT(URL_MAX_BYTES + PATH_MAX_BYTES + NAME_MAX_BYTES),
+		.key = BUF_INIT(KEY_NAME_MAX_BYTES + KEY_MAX_BYTES),
 	};
 	for (i = 0; i < GEN_IMAGES_MAX; i++) {
 		r->body[i] = BUF_INIT(BODY_MAX_BYTES);
@@ -311,22 +396,10 @@ round_fini(struct round *r)
 
 	buf_fini(&r->url);
 	secret_buf_fini(&r->key);
-	buf_fini(&r->budget);
 	for (i = 0; i < GEN_IMAGES_MAX; i++) {
 		buf_fini(&r->body[i]);
 		buf_fini(&r->call[i].reply);
 	}
-}
-
-/*
- * Could this call be on the bill?  Whatever was answered with pictures, and
- * whatever was sent and not answered; a clean refusal is free.
- */
-static bool
-may_be_paid(const struct http_call *call)
-{
-	return call->status == 200 || call->status == 504 ||
-	       (call->fault.kind != FAULT_NONE && call->sent);
 }
 
 static bool
@@ -339,14 +412,11 @@ static int
 read_refusal(const struct http_call *call, struct fault *f)
 {
 	struct json_doc *doc = open_error(call);
-	const struct json_value *root = doc == NULL ? NULL : json_root(doc);
-	const int64_t header_ms = call->retry_after_ms;
 
-	(void)gen_refusal(call->status, root, f);
-	if (f->kind == FAULT_BUSY && gen_retry_delay_ms(root) < 0 &&
-	    !gen_is_daily_quota(root) && header_ms > 0 &&
-	    header_ms <= 86400 * 1000)
-		f->retry_after_s = (int)((header_ms + 999) / 1000);
+	(void)gen_refusal(call->status, root_of(doc), f);
+	if (f->kind == FAULT_BUSY)
+		f->retry_after_s = gen_wait_s(
+		    call->status, root_of(doc), call->retry_after_ms);
 	json_close(&doc);
 	return -1;
 }
@@ -364,7 +434,7 @@ read_call(struct http_call *call, struct json_doc **doc, struct fault *f)
 	if (call->status != 200)
 		return read_refusal(call, f);
 	rc = json_open(doc, buf_view(&call->reply), GEN_JSON_DEPTH_MAX, f);
-	if (rc == -1 && f->kind == FAULT_INPUT) {
+	if (rc == -1 && f->kind != FAULT_MEMORY) {
 		*f = FAULT_INIT; /* the mistake is not our user's */
 		(void)fault_set(
 		    f, FAULT_REMOTE, "the model's reply was not JSON");
@@ -403,6 +473,7 @@ read_images(struct round *r)
 {
 	const bool batch = r->model->dialect->batch;
 	const int images = batch ? r->answer->count : 1;
+	struct gen_image *image;
 	int i;
 
 	for (i = 0; i < r->n; i++)
@@ -412,6 +483,11 @@ read_images(struct round *r)
 			    &r->answer->images[i], images);
 		else
 			lose_image(&r->answer->images[i], &r->why[i]);
+	for (i = 0; i < r->answer->count; i++) {
+		image = &r->answer->images[i];
+		image->seed =
+		    gen_seed(r->model->dialect, r->ask, batch ? 0 : i);
+	}
 }
 
 /* All calls have ended: what came of them together. */
@@ -427,6 +503,8 @@ round_read(struct round *r, struct fault *f)
 		(void)read_call(
 		    &r->call[i], &r->answer->docs->doc[i], &r->why[i]);
 	}
+	if (!answered && r->abandoned)
+		return nobody_waits(f);
 	/* A batch is one document: without it there are no images at all. */
 	if (!answered ||
 	    (r->model->dialect->batch && r->why[0].kind != FAULT_NONE))
@@ -443,19 +521,28 @@ ask_model(
 	int rc;
 
 	memcpy(r->answer->model, r->model->name, sizeof r->model->name);
-	rc = round_write(r, m, deadline_ms, f);
+	rc = round_write(r, m, f);
 	if (rc == 0) {
-		http_run(m->http, r->call, (size_t)r->n, deadline_ms, judge);
+		http_run(m->http, r->call, (size_t)r->n, deadline_ms, judge, r);
 		rc = round_read(r, f);
 	}
 	round_fini(r);
 	return rc;
 }
 
+static void
+leave_out(struct model *model)
+{
+	model->gone_until_ms = clock_ticks_ms() + MODELS_GONE_MS;
+	log_event(
+	    LOG_WARN, "model gone", LOG_TEXT("model", view_str(model->name)));
+}
+
 int
 models_ask(struct models *m, const struct gen_ask *ask, int64_t deadline_ms,
     struct models_answer *answer, struct fault *f)
 {
+	bool asked = false;
 	struct round r;
 	size_t i;
 	int rc;
@@ -463,7 +550,7 @@ models_ask(struct models *m, const struct gen_ask *ask, int64_t deadline_ms,
 	MUST(ask->images >= 1 && ask->images <= GEN_IMAGES_MAX);
 	MUST(answer->docs == NULL && f->kind == FAULT_NONE);
 	answer->count = ask->images;
-	if (m->needs_key && !secret_is_set(m->key))
+	if (m->needs_key && trimmed(m->key).n == 0)
 		return fault_set(
 		    f, FAULT_REMOTE, "no model key is set: set GEMINI_API_KEY");
 	answer->docs = calloc(1, sizeof *answer->docs);
@@ -472,14 +559,15 @@ models_ask(struct models *m, const struct gen_ask *ask, int64_t deadline_ms,
 	for (i = 0; i < m->count; i++) {
 		if (m->list[i].gone_until_ms > clock_ticks_ms())
 			continue;
+		if (asked && !is_wanted(ask))
+			return nobody_waits(f);
+		asked = true;
 		round_init(&r, &m->list[i], ask, answer);
 		rc = ask_model(m, &r, deadline_ms, f);
 		if (rc == 0 || f->kind != FAULT_ABSENT)
 			return rc;
 		*f = FAULT_INIT; /* perhaps the next one exists */
-		m->list[i].gone_until_ms = clock_ticks_ms() + MODELS_GONE_MS;
-		log_event(LOG_WARN, "model gone",
-		    LOG_TEXT("model", view_str(m->list[i].name)));
+		leave_out(&m->list[i]);
 	}
 	return fault_set(f, FAULT_REMOTE,
 	    "none of the models exists any more: check IMAGE_MODELS");

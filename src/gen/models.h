@@ -3,10 +3,10 @@
  *
  * A model's name chooses its dialect (imagen-* speaks :predict, gemini-*
  * :generateContent).  One that answers "not found" is left out for
- * MODELS_GONE_MS.  Sent again within the deadline: 429 (unless its quota is
- * the day's) and 503, honouring RetryInfo and Retry-After, and 500 once;
- * never anything that may have been paid for: a timeout or a connection
- * that broke once some of the request was sent.
+ * MODELS_GONE_MS.  Sent again within the deadline, and for as long as the
+ * images are wanted: 429 and 503 when gen_wait_ms says so, and 500 once;
+ * never after a timeout or a connection that broke once some of the request
+ * was sent, for that may have been paid for.
  */
 #ifndef GEN_MODELS_H
 #define GEN_MODELS_H
@@ -28,9 +28,10 @@ struct models_setup {
 };
 
 /*
- * FAULT_INPUT when the list is empty, too long, or names a model of no
- * known dialect.  Libcurl is not initialised before the first ask, so an
- * idle worker stays small.
+ * FAULT_INPUT: the list (field "IMAGE_MODELS") is empty, too long, or names
+ * a model of no known dialect; the address is too long; the key (without
+ * the blanks around it) is too long or has a control byte inside.  Libcurl is
+ * not initialised before the first ask, so an idle worker stays small.
  */
 int models_open(
     struct models **out, const struct models_setup *setup, struct fault *f);
@@ -41,7 +42,8 @@ struct models_answer {
 	char model[64]; /* which one it was                               */
 	int count;      /* images asked for; each has its outcome         */
 	struct gen_image images[GEN_IMAGES_MAX];
-	bool maybe_paid; /* meaningful after a fault, too                 */
+	bool maybe_paid; /* unless every attempt was surely free; meaningful
+			  * after a fault, too */
 	struct models_docs *docs; /* owns what images[] point to          */
 };
 
@@ -51,7 +53,8 @@ struct models_answer {
  * 0: at least one call was answered with 200, and every image has its
  * outcome, even if none is OK.  -1: no call was; f is the first call's
  * fault as gen_refusal and net/http have it, and REMOTE when every model
- * is gone or when no key is set.  deadline_ms is in clock_ticks_ms.
+ * is gone or when no key is set, or PEER when the images are no longer
+ * wanted and one more attempt was due.  deadline_ms is in clock_ticks_ms.
  */
 int models_ask(struct models *m, const struct gen_ask *ask, int64_t deadline_ms,
     struct models_answer *answer, struct fault *f);

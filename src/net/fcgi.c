@@ -9,7 +9,6 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <fcgiapp.h>
@@ -24,7 +23,7 @@ enum {
 	/* A worker that is killed between being woken and accepting takes its
 	 * wake-up with it, so each looks at the queue by itself this often. */
 	LOOK_AGAIN_MS = 1000,
-	EXHAUSTED_PAUSE_MS = 50,
+	REFUSED_PAUSE_MS = 50, /* for want of descriptors, say */
 	HEAD_PAUSE_MS = 2,
 	READ_STEP = 8192,
 	PUT_STEP = 1 << 20
@@ -34,6 +33,7 @@ struct fcgi {
 	FCGX_Request request;
 	int epoll;
 	int signals;
+	struct fault why; /* of the listening socket, once it is no more */
 	bool draining;
 	int64_t drain_until_ms;
 	bool broken;    /* the reply no longer reaches the peer      */
@@ -70,7 +70,7 @@ open_waiting(struct fcgi *c, struct fault *f)
 	MUST(sigemptyset(&set) == 0 && sigaddset(&set, SIGTERM) == 0 &&
 	     sigaddset(&set, SIGUSR1) == 0);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) == -1)
-		return fault_sys(f, FAULT_PEER, "block signals");
+		return fault_sys(f, FAULT_DISK, "block signals");
 	c->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	c->epoll = epoll_create1(EPOLL_CLOEXEC);
 	/* Exclusive: a connection wakes one of a hundred workers, not all. */
@@ -78,7 +78,7 @@ open_waiting(struct fcgi *c, struct fault *f)
 	    fcntl(LISTENER, F_SETFL, O_NONBLOCK) == -1 ||
 	    watch(c->epoll, LISTENER, EPOLLIN | EPOLLEXCLUSIVE) == -1 ||
 	    watch(c->epoll, c->signals, EPOLLIN) == -1)
-		return fault_sys(f, FAULT_PEER, "wait on the socket");
+		return fault_sys(f, FAULT_DISK, "wait on the socket");
 	return 0;
 }
 
@@ -134,43 +134,73 @@ look_at_signals(struct fcgi *c)
 	return true;
 }
 
-static void
-pause_ms(long ms)
-{
-	const struct timespec pause = { 0, ms * 1000000L };
-
-	(void)nanosleep(&pause, NULL);
-}
-
-static void
-pause_exhausted(void)
-{
-	log_event(LOG_WARN, "accept refused",
-	    LOG_TEXT("message", view_str(strerror(errno))));
-	pause_ms(EXHAUSTED_PAUSE_MS);
-}
-
-/* A connection, or -1 when there is none (any more). */
+/* A peer that stays silent is given up by read and write themselves. */
 static int
-accept_one(void)
+set_patience(int fd)
 {
 	const struct timeval patience = { FCGI_PEER_SILENCE_MS / 1000, 0 };
-	const int fd = accept4(LISTENER, NULL, NULL, SOCK_CLOEXEC);
 
-	if (fd == -1) {
-		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
-		    errno == ENOMEM)
-			pause_exhausted();
+	if (setsockopt(
+		fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == -1)
 		return -1;
+	return setsockopt(
+	    fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+}
+
+enum accepted {
+	ACCEPT_GOT,
+	ACCEPT_EMPTY,   /* nobody is in the queue                    */
+	ACCEPT_AGAIN,   /* somebody may be, and could not be taken   */
+	ACCEPT_HOPELESS /* there is no queue, and will never be one  */
+};
+
+/* A unix socket then goes on as if its queue were empty: EAGAIN. */
+static bool
+is_shut_down(void)
+{
+	struct pollfd p = { .fd = LISTENER, .events = POLLRDHUP };
+
+	return poll(&p, 1, 0) == 1 && (p.revents & (POLLRDHUP | POLLHUP)) != 0;
+}
+
+/*
+ * What a failed accept4 means.  Only what we know to be the socket's end is
+ * taken for it; all else passes, and is waited for.
+ */
+static enum accepted
+judge_refusal(struct fault *why)
+{
+	const int error = errno;
+
+	if (error == EBADF || error == EINVAL || error == ENOTSOCK) {
+		(void)fault_sys(why, FAULT_DISK, "accept a connection");
+		return ACCEPT_HOPELESS;
 	}
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience,
-		sizeof patience) == -1 ||
-	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience,
-		sizeof patience) == -1) {
-		(void)close(fd);
-		return -1;
+	if (error == EAGAIN && is_shut_down()) {
+		(void)fault_set(
+		    why, FAULT_DISK, "the listening socket was shut down");
+		return ACCEPT_HOPELESS;
 	}
-	return fd;
+	if (error == EAGAIN)
+		return ACCEPT_EMPTY;
+	log_event(LOG_WARN, "accept refused",
+	    LOG_TEXT("message", view_str(strerror(error))));
+	clock_sleep_ms(REFUSED_PAUSE_MS);
+	return ACCEPT_AGAIN;
+}
+
+static enum accepted
+accept_one(int *fd, struct fault *why)
+{
+	do
+		*fd = accept4(LISTENER, NULL, NULL, SOCK_CLOEXEC);
+	while (*fd == -1 && (errno == EINTR || errno == ECONNABORTED));
+	if (*fd == -1)
+		return judge_refusal(why);
+	if (set_patience(*fd) == 0)
+		return ACCEPT_GOT;
+	(void)close(*fd);
+	return ACCEPT_AGAIN;
 }
 
 /*
@@ -198,7 +228,7 @@ has_whole_head(struct fcgi *c, int fd)
 		if (look == RECORD_MORE && (p.revents & POLLRDHUP) != 0)
 			return false;
 		if (look == RECORD_MORE)
-			pause_ms(HEAD_PAUSE_MS);
+			clock_sleep_ms(HEAD_PAUSE_MS);
 	} while (look == RECORD_MORE && clock_ticks_ms() < until);
 	return look == RECORD_WHOLE;
 }
@@ -232,6 +262,7 @@ bool
 fcgi_next(struct fcgi *c)
 {
 	struct epoll_event events[2];
+	enum accepted accepted;
 	int fd;
 
 	for (;;) {
@@ -241,12 +272,22 @@ fcgi_next(struct fcgi *c)
 			return false;
 		if (c->draining && clock_ticks_ms() > c->drain_until_ms)
 			return false;
-		fd = accept_one();
-		if (fd == -1 && c->draining && errno == EAGAIN)
+		accepted = accept_one(&fd, &c->why);
+		if (accepted == ACCEPT_HOPELESS ||
+		    (accepted == ACCEPT_EMPTY && c->draining))
 			return false;
-		if (fd != -1 && take_request(c, fd))
+		if (accepted == ACCEPT_GOT && take_request(c, fd))
 			return true;
 	}
+}
+
+int
+fcgi_left(const struct fcgi *c, struct fault *f)
+{
+	if (c->why.kind == FAULT_NONE)
+		return 0;
+	*f = c->why;
+	return -1;
 }
 
 const char *

@@ -8,12 +8,12 @@
  * Signals are seen between requests alone: SIGTERM accepts what is queued
  * and then leaves, SIGUSR1 leaves at once; neither touches the request in
  * hand.  Running out of descriptors, or a peer that dies or stays silent
- * (FCGI_PEER_SILENCE_MS), costs that connection, never the worker.
+ * (FCGI_PEER_SILENCE_MS), costs that connection, never the worker.  A stop
+ * signal (SIGSTOP, then SIGCONT) may cost the request in hand: on a socket
+ * with a timeout it breaks into a read, blocked or not (signal(7)).
  */
 #ifndef NET_FCGI_H
 #define NET_FCGI_H
-
-#include <stdint.h>
 
 #include "base/buf.h"
 #include "base/fault.h"
@@ -22,15 +22,24 @@ enum { FCGI_PEER_SILENCE_MS = 10000, FCGI_DRAIN_MS = 60000 };
 
 struct fcgi; /* opaque; one a process */
 
-/* FAULT_INPUT when descriptor 0 is not a listening socket. */
+/*
+ * FAULT_INPUT when descriptor 0 is not a listening socket, FAULT_MEMORY, and
+ * FAULT_DISK when the system refuses us a descriptor or a signal mask.
+ */
 int fcgi_open(struct fcgi **out, struct fault *f);
 void fcgi_close(struct fcgi **c);
 
 /*
  * Waits for the next request and takes it in hand: true; its parameters
- * are read, its body is not.  False: a signal asked us to leave.
+ * are read, its body is not.  False: there will be none, fcgi_left says why.
  */
 bool fcgi_next(struct fcgi *c);
+
+/*
+ * Why fcgi_next was false: 0 when a signal asked us to leave, or -1 and
+ * FAULT_DISK when the listening socket was shut down or closed.
+ */
+int fcgi_left(const struct fcgi *c, struct fault *f);
 
 /* A parameter of the request in hand; "" when it is absent. */
 const char *fcgi_param(const struct fcgi *c, const char *name);

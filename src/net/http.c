@@ -1,6 +1,7 @@
 #include "net/http.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@ enum {
 	BACKOFF_FIRST_MS = 1000,
 	BACKOFF_MAX_MS = 8000,
 	HOST_SHOWN_MAX = 100,
+	BUDGET_LINE_SIZE = 128,
 	TIMER_SLACK_MS = 50 /* curl's clock and ours round differently */
 };
 
@@ -43,6 +45,7 @@ struct batch {
 	size_t n;
 	int64_t deadline_ms;
 	http_judge *judge;
+	void *arg;
 };
 
 int
@@ -243,13 +246,28 @@ add_header(struct transfer *t, const char *line)
 	return true;
 }
 
+/* Written anew for each attempt: the server is to give up when we do. */
+static bool
+add_budget(struct transfer *t, int64_t left_ms)
+{
+	char line[BUDGET_LINE_SIZE];
+	int n;
+
+	if (t->call->budget_header == NULL)
+		return true;
+	n = snprintf(line, sizeof line, "%s: %lld", t->call->budget_header,
+	    (long long)(left_ms / 1000 + (left_ms % 1000 > 0)));
+	MUST(n > 0 && n < BUDGET_LINE_SIZE);
+	return add_header(t, line);
+}
+
 /* "Expect:" stops curl from waiting a second before it sends a body. */
 static CURLcode
-set_headers(struct transfer *t)
+set_headers(struct transfer *t, int64_t left_ms)
 {
 	size_t i;
 
-	if (!add_header(t, "Expect:"))
+	if (!add_header(t, "Expect:") || !add_budget(t, left_ms))
 		return CURLE_OUT_OF_MEMORY;
 	for (i = 0; i < HTTP_HEADERS_MAX; i++)
 		if (t->call->headers[i] != NULL &&
@@ -261,12 +279,9 @@ set_headers(struct transfer *t)
 static CURLcode
 set_body(CURL *easy, const struct http_call *call)
 {
-	CURLcode rc;
-
-	if (call->is_get)
-		return curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
-	rc = curl_easy_setopt(
+	CURLcode rc = curl_easy_setopt(
 	    easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.n);
+
 	if (rc != CURLE_OK)
 		return rc;
 	/* With NULL curl would read the body from standard input. */
@@ -291,7 +306,7 @@ prepare(struct transfer *t, const char *unix_socket, int64_t left_ms)
 	if (rc == CURLE_OK)
 		rc = set_handlers(t);
 	if (rc == CURLE_OK)
-		rc = set_headers(t);
+		rc = set_headers(t, left_ms);
 	if (rc == CURLE_OK)
 		rc = set_body(t->easy, t->call);
 	return rc;
@@ -385,7 +400,8 @@ settle(struct batch *b, struct transfer *t, CURLcode rc)
 	drop(b, t);
 	if (rc != CURLE_OK || status == 0)
 		explain(b, call, rc);
-	wait_ms = b->judge(call);
+	call->waited = false;
+	wait_ms = b->judge(call, b->arg);
 	now_ms = clock_ticks_ms();
 	t->ended = wait_ms < 0 || wait_ms >= b->deadline_ms - now_ms;
 	if (!t->ended)
@@ -397,9 +413,20 @@ forget_answer(struct http_call *call)
 {
 	call->status = 0;
 	call->sent = false;
+	call->waited = false;
 	call->retry_after_ms = -1;
 	call->fault = FAULT_INIT;
 	buf_clear(&call->reply);
+}
+
+/* The first attempt needs nobody's leave; any other has waited for it. */
+static bool
+may_start(struct batch *b, struct http_call *call)
+{
+	if (call->attempts == 0)
+		return true;
+	call->waited = true;
+	return b->judge(call, b->arg) != HTTP_ENOUGH;
 }
 
 static void
@@ -409,12 +436,11 @@ start(struct batch *b, struct transfer *t)
 	const int64_t left_ms = b->deadline_ms - clock_ticks_ms();
 	CURLcode rc;
 
-	if (left_ms <= 0) {
-		if (call->attempts == 0)
-			explain(b, call, CURLE_OPERATION_TIMEDOUT);
-		t->ended = true;
+	if (left_ms <= 0 && call->attempts == 0)
+		explain(b, call, CURLE_OPERATION_TIMEDOUT);
+	t->ended = left_ms <= 0 || !may_start(b, call);
+	if (t->ended)
 		return;
-	}
 	forget_answer(call);
 	call->attempts++;
 	rc = prepare(t, b->h->unix_socket, left_ms);
@@ -516,9 +542,9 @@ step(struct batch *b)
 
 void
 http_run(struct http *h, struct http_call *calls, size_t n, int64_t deadline_ms,
-    http_judge *judge)
+    http_judge *judge, void *arg)
 {
-	struct batch b = { h, NULL, n, deadline_ms, judge };
+	struct batch b = { h, NULL, n, deadline_ms, judge, arg };
 	size_t i;
 
 	if (n == 0)

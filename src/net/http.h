@@ -27,13 +27,15 @@ enum { HTTP_HEADERS_MAX = 8 };
 struct http_call {
 	/* asked: lent until http_run returns */
 	const char *url;
-	const char *headers[HTTP_HEADERS_MAX]; /* "Name: value", or NULL */
-	struct view body;                      /* POST; else see is_get  */
-	bool is_get;
+	const char *headers[HTTP_HEADERS_MAX]; /* "Name: value", or NULL   */
+	const char *budget_header; /* "Name", sent in each attempt with the
+				    * seconds left, rounded up; or NULL    */
+	struct view body;          /* of the POST                          */
 	/* answered */
 	int status;             /* 0: no reply; set also when it was cut    */
 	bool sent;              /* some of the last attempt left this host  */
 	int attempts;           /* started so far                           */
+	bool waited;            /* the wait before the next one is over     */
 	int64_t retry_after_ms; /* what a Retry-After header said, else -1  */
 	struct buf reply;       /* set limit before; ended by the caller    */
 	struct fault fault;     /* NONE, or why there is no whole reply:
@@ -51,17 +53,20 @@ enum { HTTP_ENOUGH = -1 };
 /*
  * Looks at an ended attempt and says HTTP_ENOUGH, or how many milliseconds
  * to wait before the next.  A wait that would pass the deadline ends the
- * call as it stands.
+ * call as it stands.  Asked once more when the wait is over (`waited`),
+ * since what spoke for another attempt may have changed: HTTP_ENOUGH ends
+ * the call as it stands, anything else sends it now.
  */
-typedef int64_t http_judge(const struct http_call *call);
+typedef int64_t http_judge(const struct http_call *call, void *arg);
 
 /* unix_socket: connect there instead of by name; NULL or "" for TCP. */
 int http_open(struct http **out, const char *unix_socket, struct fault *f);
 void http_close(struct http **h);
 
-/* deadline_ms is in clock_ticks_ms.  Faults are per call. */
+/* deadline_ms is in clock_ticks_ms; arg is the judge's.  Faults are per
+ * call. */
 void http_run(struct http *h, struct http_call *calls, size_t n,
-    int64_t deadline_ms, http_judge *judge);
+    int64_t deadline_ms, http_judge *judge, void *arg);
 
 /*
  * Full jitter (a random time up to 1 s, 2 s, 4 s, then 8 s by attempt):

@@ -1,7 +1,5 @@
 #include "sketch/predict.h"
 
-#include <time.h>
-
 #include "base/clock.h"
 #include "base/log.h"
 #include "codec/text.h"
@@ -19,13 +17,12 @@ enum {
 static bool
 sleep_while_wanted(const struct fcgi *c, int seconds)
 {
-	static const struct timespec nap = { 0, NAP_MS * 1000000L };
 	const int64_t until_ms = clock_ticks_ms() + seconds * 1000LL;
 
 	while (clock_ticks_ms() < until_ms) {
 		if (fcgi_peer_gone(c))
 			return false;
-		(void)nanosleep(&nap, NULL);
+		clock_sleep_ms(NAP_MS);
 	}
 	return true;
 }

@@ -168,8 +168,7 @@ image_of(int n)
 }
 
 static int
-record_three(
-    struct catalogue *c, struct catalogue_claim *claim, struct fault *f)
+record_three(struct catalogue *c, struct claim *claim, struct fault *f)
 {
 	struct catalogue_image images[IMAGES];
 	static char prompt[16 << 10]; /* rows that need pages of their own */
@@ -184,15 +183,15 @@ record_three(
 }
 
 static int
-claim_key(struct catalogue *c, struct catalogue_claim *claim,
-    enum catalogue_claim_state *state, struct fault *f)
+claim_key(struct catalogue *c, struct claim *claim, enum claims_state *state,
+    struct fault *f)
 {
 	const struct digest body = { "00" };
 	struct buf reply = BUF_INIT(64);
-	const int rc =
-	    catalogue_claim(c, VIEW("key"), &body, claim, state, &reply, f);
+	const int rc = claims_take(
+	    catalogue_db(c), VIEW("key"), &body, claim, state, &reply, f);
 
-	if (rc == 0 && *state == CATALOGUE_REPLAY)
+	if (rc == 0 && *state == CLAIMS_REPLAY)
 		CHECK(view_is(buf_view(&reply), "{}"));
 	buf_fini(&reply);
 	return rc;
@@ -202,9 +201,9 @@ claim_key(struct catalogue *c, struct catalogue_claim *claim,
 static enum step
 live(const char *root, struct fault *f)
 {
-	struct catalogue_claim claim = CATALOGUE_CLAIM_INIT;
+	struct claim claim = CLAIM_INIT;
 	const struct catalogue_image found = image_of(IMAGES);
-	enum catalogue_claim_state state;
+	enum claims_state state;
 	struct catalogue *c = NULL;
 	enum step done = NOTHING;
 
@@ -212,12 +211,12 @@ live(const char *root, struct fault *f)
 		done = OPENED;
 	if (done == OPENED && claim_key(c, &claim, &state, f) == 0)
 		done = CLAIMED;
-	CHECK(done != CLAIMED || state == CATALOGUE_CLAIMED);
+	CHECK(done != CLAIMED || state == CLAIMS_OURS);
 	if (done == CLAIMED && record_three(c, &claim, f) == 0)
 		done = RECORDED;
 	if (done == RECORDED && catalogue_adopt(c, &found, f) == 0)
 		done = ADOPTED;
-	catalogue_claim_fini(&claim);
+	claims_fini(&claim);
 	catalogue_close(&c);
 	return done;
 }
@@ -260,20 +259,20 @@ count(const char *root, const char *table)
  * unclear, a record as done.  Nothing earlier can be seen than was told.
  */
 static void
-check_key(enum catalogue_claim_state state, enum step done, bool recorded)
+check_key(enum claims_state state, enum step done, bool recorded)
 {
 	switch (state) {
-	case CATALOGUE_CLAIMED:
+	case CLAIMS_OURS:
 		CHECK(done < CLAIMED && !recorded);
 		break;
-	case CATALOGUE_UNCLEAR:
+	case CLAIMS_UNCLEAR:
 		CHECK(done >= OPENED && done < RECORDED && !recorded);
 		break;
-	case CATALOGUE_REPLAY:
+	case CLAIMS_REPLAY:
 		CHECK(done >= CLAIMED && recorded);
 		break;
-	case CATALOGUE_RUNNING:
-	case CATALOGUE_OTHER:
+	case CLAIMS_RUNNING:
+	case CLAIMS_OTHER:
 		CHECK(!"a state that can be");
 	}
 }
@@ -282,8 +281,8 @@ check_key(enum catalogue_claim_state state, enum step done, bool recorded)
 static void
 look_around(const char *root, enum step done)
 {
-	struct catalogue_claim claim = CATALOGUE_CLAIM_INIT;
-	enum catalogue_claim_state state;
+	struct claim claim = CLAIM_INIT;
+	enum claims_state state;
 	struct catalogue *c = NULL;
 	struct fault f = FAULT_INIT;
 	bool recorded;
@@ -300,7 +299,7 @@ look_around(const char *root, enum step done)
 	check_key(state, done, recorded);
 	CHECK(record_three(c, &claim, &f) == 0);
 	CHECK(is_found(c, IMAGES - 1));
-	catalogue_claim_fini(&claim);
+	claims_fini(&claim);
 	catalogue_close(&c);
 }
 

@@ -13,7 +13,7 @@ check_fault(const struct fault *f)
 {
 	size_t i;
 
-	MUST(f->kind == FAULT_INPUT);
+	MUST(f->kind == FAULT_INPUT || f->kind == FAULT_RANGE);
 	MUST(view_begins(view_str(f->text), "not JSON: line "));
 	for (i = 0; f->text[i] != '\0'; i++)
 		MUST(f->text[i] >= ' ' && f->text[i] <= '~');

@@ -201,16 +201,13 @@ class Pool:
     def replace(self, workers: int = 1) -> list[int]:
         """Takes over the live socket; returns the old group's exit codes.
 
-        The new group listens beside it and is renamed over it, so that at
-        no moment a connection finds nothing there; then SIGTERM the old.
+        As the administrator does it: unlink the path, start the new group
+        there, SIGTERM the old.  While nothing listens, nginx turns to
+        another pool.
         """
-        old, path = list(self.pids), self.socket
-        self.socket = path.with_suffix(".next")
-        try:
-            self.start(workers)
-            self.socket.rename(path)
-        finally:
-            self.socket = path
+        old = list(self.pids)
+        self.socket.unlink()
+        self.start(workers)
         for pid in old:
             self.send(pid, signal.SIGTERM)
         return [reap(pid, 30.0) for pid in old]

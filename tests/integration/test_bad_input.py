@@ -104,8 +104,6 @@ NOT_JSON = [
     b'{"character_description": "x", "character_description": "y"}',
     b'{"character_description": "x", "num_images": 01}',
     b'{"character_description": "x", "num_images": NaN}',
-    b'{"character_description": "x", "num_images": 1e999}',
-    b'{"character_description": "x", "num_images": 99999999999999999999}',
     b'{"character_description": "x", "a": ' + b"[" * 5000,
     b'{"character_description": "x", "a": ' + b"[" * 5000 + b"]" * 5000
     + b"}",
@@ -117,6 +115,13 @@ NOT_JSON = [
 @pytest.mark.parametrize("text", NOT_JSON, ids=lambda t: repr(t)[2:30])
 def test_what_is_not_json_is_400(house, text):
     assert_refused(house, house.http.post(text), 400, "ValidationError")
+
+
+@pytest.mark.parametrize("number", ["1e999", "99999999999999999999"])
+def test_a_number_that_nothing_holds_is_422(house, number):
+    text = '{"character_description": "x", "num_images": %s}' % number
+    assert_refused(house, house.http.post(text.encode()), 422,
+                   "ValidationError")
 
 
 def test_the_place_of_a_json_mistake_is_said(house):

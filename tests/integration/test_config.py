@@ -1,5 +1,6 @@
 """Settings: shown without their secrets, and all mistakes at once."""
 
+import json
 import os
 import socket
 import subprocess
@@ -162,9 +163,13 @@ def listening(tmp_path):
 
 
 def test_a_worker_with_wrong_settings_says_the_same_and_ends(listening):
+    """In the same words; its standard error is a log, so as JSON lines."""
     done = run(name="charref-fcgi", stdin=listening, **BAD)
     assert done.returncode not in (0, 99)
-    assert done.stderr == run("config", **BAD).stderr
+    said = [json.loads(line) for line in done.stderr.splitlines()]
+    assert {line["level"] for line in said} == {"error"}
+    told = run("config", **BAD).stderr.replace("charref: ", "", 1)
+    assert [line["message"] for line in said] == told.splitlines()
 
 
 def test_a_worker_without_a_socket_says_how_to_start_it(tmp_path):

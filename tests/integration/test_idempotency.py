@@ -10,8 +10,8 @@ import pytest
 import pictures
 from house import SLOWNESS
 from model_double import (GEMINI, blocked_prompt, candidate, cut_off, draw,
-                          filtered, hang_up, refuse, silence, too_many,
-                          unavailable)
+                          filtered, hang_up, raw_reply, refuse, silence,
+                          too_many, unavailable)
 from wire import GENERATE
 
 
@@ -237,14 +237,16 @@ def test_a_refusal_of_the_newer_model_is_given_again(new_house):
 
 @pytest.mark.parametrize("behaviour, status", [
     (hang_up(), 502), (cut_off(), 502), (silence(), 504),
+    (refuse(500, "INTERNAL"), 502), (raw_reply(502, b"<html>"), 502),
     (refuse(504, "DEADLINE_EXCEEDED"), 504)])
 def test_what_may_have_been_paid_keeps_the_key(new_house, behaviour, status):
     house = new_house(GENERATE_DEADLINE="1", workers={"slow": 1})
-    house.model.script(behaviour)
+    house.model.otherwise = behaviour
     assert house.http.generate(key="k", num_images=1).status == status
+    paid = house.model.paid()
     reply = house.http.generate(key="k", num_images=1)
     reply.must_fail(409, "Conflict", "Idempotency-Key")
-    assert house.model.paid() == 1
+    assert house.model.paid() == paid
 
 
 def test_a_model_that_is_down_lets_the_key_go(new_house):

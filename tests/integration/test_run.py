@@ -43,6 +43,12 @@ def project():
     assert not left, left
 
 
+def heed_signals():
+    """As in a terminal: whoever runs the tests may have them ignored."""
+    for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(sig, signal.SIG_DFL)
+
+
 class Run:
     """One deploy/run in the foreground, with its own port and folders."""
 
@@ -53,7 +59,10 @@ class Run:
         self.run_dir = pathlib.Path(settings.get("RUN_DIR", folder / "run"))
         self.root = folder / "data"
         self.store = self.root / STORE
-        report = folder / "sanitizer"
+        # A blank in a folder's name would end the sanitizer's option.
+        self.reports = pathlib.Path(tempfile.mkdtemp(prefix="cr-",
+                                                     dir="/tmp"))
+        report = self.reports / "sanitizer"
         self.env = {
             "PATH": os.environ["PATH"], "HOME": str(folder),
             "LANG": "C.UTF-8", "PORT": str(self.port),
@@ -66,7 +75,8 @@ class Run:
         self.process = subprocess.Popen(
             [str(project / "deploy/run")], env=self.env, cwd="/",
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True, start_new_session=True)
+            stderr=subprocess.PIPE, text=True, start_new_session=True,
+            preexec_fn=heed_signals)
         self.http = wire.Http(self.port)
         self.said = self.complained = ""
 
@@ -107,7 +117,8 @@ class Run:
         wait_until(lambda: not processes_about(self.folder),
                    f"nothing left of {processes_about(self.folder)}", 5)
         reports = [path.read_text()[:4000]
-                   for path in self.folder.glob("sanitizer*")]
+                   for path in self.reports.iterdir()]
+        shutil.rmtree(self.reports)
         assert not reports, reports
         assert not list(self.run_dir.glob("*.sock"))
 
@@ -118,10 +129,13 @@ def start(project):
     runs: list[Run] = []
     folders: list[pathlib.Path] = []
 
-    def make(folder: pathlib.Path | None = None, **settings: str) -> Run:
+    def make(folder: pathlib.Path | None = None, name: str = "",
+             **settings: str) -> Run:
         if folder is None:
-            folder = pathlib.Path(tempfile.mkdtemp(prefix="cr-", dir="/tmp"))
-            folders.append(folder)
+            folders.append(pathlib.Path(
+                tempfile.mkdtemp(prefix="cr-", dir="/tmp")))
+            folder = folders[-1] / name
+            folder.mkdir(exist_ok=True)
         runs.append(Run(project, folder, **settings))
         return runs[-1]
 
@@ -358,14 +372,9 @@ def test_a_folder_that_nginx_cannot_name_is_refused(start, folder):
 
 
 def test_a_folder_with_a_blank_is_fine(start):
-    parent = pathlib.Path(tempfile.mkdtemp(prefix="cr-", dir="/tmp"))
-    folder = parent / "two words & | more"
-    folder.mkdir()
-    run = start(folder).ready()
+    run = start(name="two words & | more").ready()
     image = run.http.generate(num_images=1).images()[0]
     assert run.http.picture(image["id"]).status == 200
-    run.interrupt()
-    shutil.rmtree(parent)
 
 
 def test_wrong_settings_are_all_told_before_anything_starts(start):

@@ -77,6 +77,17 @@ def test_a_new_group_takes_over_a_live_socket_without_a_failed_request(
         assert house.http.picture(image_id).body == data
 
 
+def test_another_pool_stands_in_for_one_that_is_dead(new_house):
+    house = new_house(workers={"fast": 1, "lookup": 1, "slow": 1})
+    image = house.http.generate(num_images=1).images()[0]
+    for name in ("fast", "slow"):
+        house.pools[name].end(signal.SIGKILL)
+    assert house.http.picture(image["id"]).body == house.model.given[0]
+    assert house.http.get("/api/mv/get_character_reference/nobody",
+                          ).status == 404
+    assert house.http.generate(num_images=1).status == 200
+
+
 def test_the_number_of_workers_changes_without_a_word_to_nginx(new_house):
     house = new_house(workers={"fast": 1, "slow": 1})
     for workers in (4, 2, 1):

@@ -117,8 +117,11 @@ class Http:
         got = link.getresponse()
         headers: dict[str, str] = {}
         for name, value in got.getheaders():
-            assert name.lower() not in headers, ("twice", name, value)
-            headers[name.lower()] = value
+            name = name.lower()
+            if name == "cache-control" and name in headers:
+                value = f"{headers.pop(name)}, {value}"  # it is a list
+            assert name not in headers, ("twice", name, value)
+            headers[name] = value
         return Reply(got.status, headers, got.read())
 
     def get(self, path: str, **kw) -> Reply:

@@ -1,10 +1,12 @@
 #include "base/clock.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/time.h>
 #include <time.h>
 
 #include <cmocka.h>
@@ -70,6 +72,29 @@ chance_stays_below_and_reaches_every_number(void **state)
 	assert_int_equal(seen, 0xff);
 }
 
+static void
+do_nothing(int signal_number)
+{
+	(void)signal_number;
+}
+
+static void
+sleep_lasts_its_time_also_through_signals(void **state)
+{
+	const struct itimerval each_ms = { { 0, 1000 }, { 0, 1000 } };
+	const struct itimerval never = { { 0, 0 }, { 0, 0 } };
+	const struct sigaction act = { .sa_handler = do_nothing };
+	const int64_t before_us = clock_ticks_us();
+
+	(void)state;
+	clock_sleep_ms(0);
+	assert_int_equal(sigaction(SIGALRM, &act, NULL), 0);
+	assert_int_equal(setitimer(ITIMER_REAL, &each_ms, NULL), 0);
+	clock_sleep_ms(50);
+	assert_int_equal(setitimer(ITIMER_REAL, &never, NULL), 0);
+	assert_true(clock_ticks_us() - before_us >= 50000);
+}
+
 int
 main(void)
 {
@@ -78,6 +103,7 @@ main(void)
 		cmocka_unit_test(now_is_the_time_of_day),
 		cmocka_unit_test(
 		    a_stamp_is_iso_8601_with_microseconds_and_of_now),
+		cmocka_unit_test(sleep_lasts_its_time_also_through_signals),
 		cmocka_unit_test(chance_stays_below_and_reaches_every_number),
 	};
 

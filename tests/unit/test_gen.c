@@ -224,6 +224,83 @@ a_daily_quota_will_not_come_back_in_seconds(void **state)
 }
 
 static void
+one_rule_says_how_long_to_wait(void **state)
+{
+	const char *daily = DETAILS(RETRY_INFO("\"5s\"") "," QUOTA_FAILURE(
+	    "GenerateRequestsPerDayPerProjectPerModel"));
+	const char *soon = DETAILS(RETRY_INFO("\"1.5s\""));
+	const char *ages = DETAILS(RETRY_INFO("\"999999999s\""));
+
+	(void)state;
+	assert_int_equal(gen_wait_ms(NULL, -1), -1);
+	assert_int_equal(gen_wait_ms(NULL, 0), 0);
+	assert_int_equal(gen_wait_ms(NULL, 7000), 7000);
+	assert_int_equal(gen_wait_ms(NULL, 86400001), 86400000);
+	assert_int_equal(gen_wait_ms(parse(soon), 7000), 1500);
+	assert_int_equal(gen_wait_ms(parse(ages), -1), 86400000);
+	assert_int_equal(gen_wait_ms(parse(daily), 7000), 3600000);
+	assert_int_equal(gen_wait_s(429, NULL, -1), 30);
+	assert_int_equal(gen_wait_s(503, NULL, -1), 10);
+	assert_int_equal(gen_wait_s(503, NULL, 0), 1);
+	assert_int_equal(gen_wait_s(429, NULL, 1001), 2);
+	assert_int_equal(gen_wait_s(429, NULL, INT64_MAX), 86400);
+	assert_int_equal(gen_wait_s(429, parse(daily), 7000), 3600);
+}
+
+static void
+a_seed_is_counted_up_within_the_bits_that_are_taken(void **state)
+{
+	const struct gen_dialect all = { .seed_mask = UINT32_MAX };
+	const struct gen_dialect low = { .seed_mask = INT32_MAX };
+	const struct gen_ask small = { .seed = 5 };
+	const struct gen_ask large = { .seed = UINT32_MAX };
+
+	(void)state;
+	assert_true(gen_seed(&all, &small, 3) == 8);
+	assert_true(gen_seed(&all, &large, 0) == UINT32_MAX);
+	assert_true(gen_seed(&all, &large, 1) == 0);
+	assert_true(gen_seed(&low, &large, 0) == INT32_MAX);
+	assert_true(gen_seed(&low, &large, 3) == 2);
+}
+
+static void
+what_came_is_an_image_unless_it_is_empty_or_too_large(void **state)
+{
+	struct gen_image image;
+
+	(void)state;
+	gen_take(&image, VIEW("AA"));
+	assert_int_equal(image.outcome, GEN_OK);
+	assert_int_equal(image.why.kind, FAULT_NONE);
+	assert_true(view_is(image.base64, "AA"));
+	gen_take(&image, VIEW(""));
+	assert_int_equal(image.outcome, GEN_FAILED);
+	assert_string_equal(
+	    image.why.text, "the model returned an empty image");
+	/* Nothing of it is read. */
+	gen_take(&image, (struct view){ "A", (size_t)GEN_BASE64_MAX + 1 });
+	assert_int_equal(image.outcome, GEN_FAILED);
+	assert_string_equal(
+	    image.why.text, "the model returned too large an image");
+	assert_int_equal(image.base64.n, 0);
+}
+
+static void
+nonsense_is_the_end_of_every_image(void **state)
+{
+	struct gen_image images[3] = { { .outcome = GEN_OK },
+		{ .outcome = GEN_OK }, { .outcome = GEN_OK } };
+
+	(void)state;
+	gen_nonsense(images, 2);
+	assert_int_equal(images[0].outcome, GEN_FAILED);
+	assert_int_equal(images[1].why.kind, FAULT_REMOTE);
+	assert_string_equal(
+	    images[1].why.text, "the model's reply made no sense");
+	assert_int_equal(images[2].outcome, GEN_OK);
+}
+
+static void
 a_filtered_image_keeps_the_reason_cut_between_characters(void **state)
 {
 	struct gen_image image;
@@ -272,6 +349,10 @@ main(void)
 		T(documents_of_another_shape_do_no_harm),
 		T(a_retry_delay_is_rounded_up_to_whole_seconds),
 		T(a_daily_quota_will_not_come_back_in_seconds),
+		T(one_rule_says_how_long_to_wait),
+		T(a_seed_is_counted_up_within_the_bits_that_are_taken),
+		T(what_came_is_an_image_unless_it_is_empty_or_too_large),
+		T(nonsense_is_the_end_of_every_image),
 		T(a_filtered_image_keeps_the_reason_cut_between_characters),
 		T(a_failed_image_says_why),
 	};

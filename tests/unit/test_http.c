@@ -24,25 +24,47 @@ static struct scripted server;
 static struct http *http;
 
 static int64_t
-enough(const struct http_call *call)
+enough(const struct http_call *call, void *arg)
 {
 	(void)call;
+	(void)arg;
 	return HTTP_ENOUGH;
 }
 
 static int64_t
-again_unless_200(const struct http_call *call)
+again_unless_200(const struct http_call *call, void *arg)
 {
+	(void)arg;
 	if (call->status == 200 || call->attempts == 3)
 		return HTTP_ENOUGH;
 	return 1;
 }
 
 static int64_t
-again_in_a_minute(const struct http_call *call)
+again_in_a_minute(const struct http_call *call, void *arg)
 {
 	(void)call;
+	(void)arg;
 	return 60000;
+}
+
+static int64_t
+again_in_a_second(const struct http_call *call, void *arg)
+{
+	(void)arg;
+	return call->attempts == 1 ? 1000 : HTTP_ENOUGH;
+}
+
+/* Changes its mind while it waits; arg counts how often it was asked. */
+static int64_t
+again_but_not_in_the_end(const struct http_call *call, void *arg)
+{
+	int *asked = arg;
+
+	assert_int_equal(call->waited, *asked == 1);
+	assert_int_equal(call->attempts, 1);
+	assert_int_equal(call->status, 503);
+	return (*asked)++ == 0 ? 10 : HTTP_ENOUGH;
 }
 
 static void
@@ -69,7 +91,7 @@ ask(char url[128])
 static void
 run(struct http_call *call, int ms, http_judge *judge)
 {
-	http_run(http, call, 1, clock_ticks_ms() + ms, judge);
+	http_run(http, call, 1, clock_ticks_ms() + ms, judge, NULL);
 }
 
 static int
@@ -136,24 +158,6 @@ an_empty_post_does_not_read_standard_input(void **state)
 }
 
 static void
-a_get_has_no_body(void **state)
-{
-	char url[128];
-	struct http_call call;
-
-	(void)state;
-	PLAY({ .reply = OK_HI });
-	call = ask(url);
-	call.is_get = true;
-	run(&call, SOON_MS, enough);
-	(void)scripted_end(&server);
-	assert_int_equal(call.status, 200);
-	assert_int_equal(scripted_said(&server, "GET /a?key=hush"), 1);
-	assert_int_equal(scripted_said(&server, "body"), 0);
-	buf_fini(&call.reply);
-}
-
-static void
 a_unix_socket_takes_the_place_of_the_host(void **state)
 {
 	char folder[] = "/tmp/test_http.XXXXXX";
@@ -167,7 +171,7 @@ a_unix_socket_takes_the_place_of_the_host(void **state)
 	PLAY({ .reply = OK_HI });
 	assert_int_equal(http_open(&local, server.socket, &f), 0);
 	call.url = "http://model.example/a";
-	http_run(local, &call, 1, clock_ticks_ms() + SOON_MS, enough);
+	http_run(local, &call, 1, clock_ticks_ms() + SOON_MS, enough, NULL);
 	assert_int_equal(scripted_end(&server), 1);
 	assert_int_equal(call.status, 200);
 	assert_int_equal(scripted_said(&server, "Host: model.example\r\n"), 1);
@@ -209,6 +213,50 @@ a_retry_after_header_is_read(void **state)
 	assert_int_equal(call.status, 429);
 	assert_int_equal(call.retry_after_ms, 7000);
 	assert_int_equal(call.fault.kind, FAULT_NONE);
+	buf_fini(&call.reply);
+}
+
+static void
+every_attempt_says_what_time_it_has(void **state)
+{
+	char url[128];
+	struct http_call call;
+
+	(void)state;
+	PLAY({ .reply = BUSY_NOW }, { .reply = OK_HI });
+	call = ask(url);
+	call.budget_header = "X-Left";
+	run(&call, SOON_MS, again_in_a_second);
+	assert_int_equal(scripted_end(&server), 2);
+	assert_non_null(strstr(server.request[0], "\r\nX-Left: 3\r\n"));
+	assert_non_null(strstr(server.request[1], "\r\nX-Left: "));
+	assert_null(strstr(server.request[1], "X-Left: 3"));
+	buf_fini(&call.reply);
+	PLAY({ .reply = OK_HI });
+	call = ask(url);
+	call.budget_header = "X-Left";
+	run(&call, SHORT_MS, enough);
+	(void)scripted_end(&server);
+	assert_int_equal(scripted_said(&server, "\r\nX-Left: 1\r\n"), 1);
+	buf_fini(&call.reply);
+}
+
+static void
+a_wait_that_is_over_is_judged_again(void **state)
+{
+	char url[128];
+	struct http_call call;
+	int asked = 0;
+
+	(void)state;
+	PLAY({ .reply = BUSY_NOW }, { .reply = OK_HI });
+	call = ask(url);
+	http_run(http, &call, 1, clock_ticks_ms() + SOON_MS,
+	    again_but_not_in_the_end, &asked);
+	assert_int_equal(scripted_end(&server), 1);
+	assert_int_equal(asked, 2);
+	assert_int_equal(call.status, 503);
+	assert_string_equal(buf_str(&call.reply), "later");
 	buf_fini(&call.reply);
 }
 
@@ -397,7 +445,7 @@ calls_of_one_run_are_under_way_together(void **state)
 	    { .reply = OK_HI });
 	for (i = 0; i < 3; i++)
 		calls[i] = ask(url[i]);
-	http_run(http, calls, 3, clock_ticks_ms() + SOON_MS, enough);
+	http_run(http, calls, 3, clock_ticks_ms() + SOON_MS, enough, NULL);
 	assert_int_equal(scripted_end(&server), 3);
 	for (i = 0; i < 3; i++) {
 		assert_int_equal(calls[i].status, 200);
@@ -415,7 +463,8 @@ a_slow_call_does_not_hold_back_the_others(void **state)
 	PLAY({ .reply = NULL }, { .reply = BUSY_NOW }, { .reply = OK_HI });
 	calls[0] = ask(url[0]);
 	calls[1] = ask(url[1]);
-	http_run(http, calls, 2, clock_ticks_ms() + SHORT_MS, again_unless_200);
+	http_run(http, calls, 2, clock_ticks_ms() + SHORT_MS, again_unless_200,
+	    NULL);
 	assert_int_equal(scripted_end(&server), 3);
 	assert_int_equal(calls[0].fault.kind + calls[1].fault.kind, FAULT_SLOW);
 	assert_int_equal(calls[0].status + calls[1].status, 200);
@@ -427,7 +476,7 @@ static void
 no_calls_are_no_work(void **state)
 {
 	(void)state;
-	http_run(http, NULL, 0, clock_ticks_ms() + SOON_MS, enough);
+	http_run(http, NULL, 0, clock_ticks_ms() + SOON_MS, enough, NULL);
 }
 
 static void
@@ -454,7 +503,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(a_post_carries_its_headers_and_body_and_brings_the_reply),
 		T(an_empty_post_does_not_read_standard_input),
-		T(a_get_has_no_body),
+		T(every_attempt_says_what_time_it_has),
+		T(a_wait_that_is_over_is_judged_again),
 		T(a_unix_socket_takes_the_place_of_the_host),
 		T(a_retry_leaves_only_the_last_answer),
 		T(a_retry_after_header_is_read),

@@ -31,8 +31,8 @@ makes_lower_case_uuids_of_version_4(void **state)
 	(void)state;
 	memset(&id, '?', sizeof id);
 	image_id_make(&id);
-	assert_int_equal(strlen(id.text), IDENT_UUID);
-	for (i = 0; i < IDENT_UUID; i++)
+	assert_int_equal(strlen(id.text), sizeof shape - 1);
+	for (i = 0; i < sizeof shape - 1; i++)
 		if (shape[i] == 'x')
 			assert_non_null(strchr("0123456789abcdef", id.text[i]));
 		else if (shape[i] == 'V')

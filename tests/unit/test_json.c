@@ -136,8 +136,25 @@ reads_integers_up_to_both_ends_of_their_range(void **state)
 	assert_true(json_integer_or(json_item(root, 0), 0) == INT64_MAX);
 	assert_true(json_integer_or(json_item(root, 1), 0) == INT64_MIN);
 	json_close(&doc);
-	refuse(VIEW("[9223372036854775808]"),
-	    "not JSON: line 1, column 20: too big integer");
+}
+
+static void
+a_number_that_nothing_holds_is_out_of_range(void **state)
+{
+	static const char *const numbers[] = { "[9223372036854775808]",
+		"[-9223372036854775809]", "[1e999]" };
+	struct json_doc *doc = NULL;
+	struct fault f;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+		f = FAULT_INIT;
+		assert_int_equal(
+		    json_open(&doc, view_str(numbers[i]), 8, &f), -1);
+		assert_int_equal(f.kind, FAULT_RANGE);
+		assert_true(view_begins(view_str(f.text), "a number out of "));
+	}
 }
 
 static void
@@ -317,6 +334,7 @@ main(void)
 		cmocka_unit_test(says_not_there_of_a_null_pointer),
 		cmocka_unit_test(takes_no_kind_for_another),
 		cmocka_unit_test(reads_integers_up_to_both_ends_of_their_range),
+		cmocka_unit_test(a_number_that_nothing_holds_is_out_of_range),
 		cmocka_unit_test(decodes_escapes_and_surrogate_pairs),
 		cmocka_unit_test(names_the_line_and_column_of_a_duplicate_key),
 		cmocka_unit_test(refuses_what_is_not_json),

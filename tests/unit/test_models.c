@@ -39,6 +39,8 @@
 	    "Responsible AI practices\"}}")
 #define GONE REPLY("404", "{\"error\":{\"code\":404}}")
 #define BROKEN REPLY("500", "oops")
+#define WAIT(status, seconds)                                                  \
+	"HTTP/1.1 " status " X\r\nRetry-After: " seconds "\r\n\r\n"
 #define HTML REPLY("200", "<html>hello</html>")
 
 enum { SOON_MS = 5000, SHORT_MS = 300 };
@@ -48,6 +50,8 @@ static struct models *models;
 static struct models_answer answer;
 static struct secret key;
 static struct fault fault;
+static uint32_t seed;
+static int waiting; /* how often somebody still waits for the images */
 
 static void
 play(const struct act *acts, size_t n)
@@ -80,6 +84,13 @@ open_models(const char *list)
 	assert_int_equal(models_open(&models, &setup, &f), 0);
 }
 
+static bool
+is_wanted(const void *arg)
+{
+	assert_ptr_equal(arg, &waiting);
+	return waiting-- > 0;
+}
+
 static int
 ask(int images, int ms)
 {
@@ -88,7 +99,9 @@ ask(int images, int ms)
 		.aspect_ratio = "3:4",
 		.media_type = "image/png",
 		.has_seed = true,
-		.seed = 7 };
+		.seed = seed,
+		.is_wanted = is_wanted,
+		.wanted_arg = &waiting };
 
 	models_answer_fini(&answer);
 	fault = FAULT_INIT;
@@ -103,6 +116,8 @@ begin(void **state)
 	server.socket[0] = '\0';
 	key = SECRET_INIT;
 	set_key("hush");
+	seed = 7;
+	waiting = 100;
 	return 0;
 }
 
@@ -173,6 +188,119 @@ a_list_names_models_of_known_dialects(void **state)
 	assert_int_equal(models_open(&models, &setup, &f), 0);
 }
 
+/* Opens a list that cannot be: what is said about it. */
+static void
+check_setup(const struct models_setup *setup, const char *words)
+{
+	struct fault f = FAULT_INIT;
+
+	assert_int_equal(models_open(&models, setup, &f), -1);
+	assert_int_equal(f.kind, FAULT_INPUT);
+	assert_null(models);
+	assert_non_null(strstr(f.text, words));
+	assert_null(strstr(f.text, "hush"));
+	assert_string_equal(f.details, "");
+}
+
+static void
+a_wrong_model_is_named_and_said_what_is_wrong(void **state)
+{
+	static const struct {
+		const char *list, *words;
+	} cases[] = {
+		{ "imagen-4, foo",
+		    "\"foo\" is neither an imagen-* nor a gemini-* model" },
+		{ "imagen-a b",
+		    "\"imagen-a b\" has a character other than A-Z a-z 0-9 . "
+		    "_ -" },
+		{ "imagen-\x1b[2J\xc3\xa9\nb", "\"imagen-?[2J???b\" has" },
+		{ "gemini-0123456789012345678901234567890123456789012345678901"
+		  "23456789",
+		    "\"gemini-0123456789012345678901234567890123456789012345678"
+		    "9012345\" is longer than 63 characters" },
+	};
+	struct models_setup setup = { .base_url = "https://x", .key = &key };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		setup.list = view_str(cases[i].list);
+		check_setup(&setup, cases[i].words);
+	}
+}
+
+static void
+an_address_over_its_limit_is_refused(void **state)
+{
+	char url[2050] = "https://";
+	const struct models_setup setup = {
+		.list = VIEW("imagen-4"), .base_url = url, .key = &key
+	};
+	struct fault f = FAULT_INIT;
+
+	(void)state;
+	memset(url + 8, 'x', sizeof url - 9);
+	url[2049] = '\0';
+	check_setup(&setup, "IMAGE_BASE_URL is over 2048 bytes");
+	url[2048] = '\0';
+	assert_int_equal(models_open(&models, &setup, &f), 0);
+}
+
+static void
+a_key_that_would_be_no_header_is_refused(void **state)
+{
+	const struct view bad[] = { VIEW("hush\r\nX-Evil: 1"),
+		VIEW("hush\nhush"), VIEW("hush\thush"), VIEW("hush\0hush"),
+		VIEW("hush\x7f"), VIEW("\x01hush") };
+	const struct models_setup setup = {
+		.list = VIEW("imagen-4"), .base_url = "https://x", .key = &key
+	};
+	struct fault f = FAULT_INIT;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		secret_fini(&key);
+		assert_int_equal(secret_set(&key, bad[i], &f), 0);
+		check_setup(&setup, "the model key has a control byte inside");
+	}
+}
+
+static void
+a_key_over_its_limit_is_refused(void **state)
+{
+	char text[4098];
+	const struct models_setup setup = {
+		.list = VIEW("imagen-4"), .base_url = "https://x", .key = &key
+	};
+	struct fault f = FAULT_INIT;
+
+	(void)state;
+	memset(text, 'x', sizeof text);
+	text[4097] = '\0';
+	set_key(text);
+	check_setup(&setup, "the model key is over 4096 bytes");
+	text[4096] = '\n'; /* which is not sent */
+	set_key(text);
+	assert_int_equal(models_open(&models, &setup, &f), 0);
+}
+
+static void
+the_longest_key_is_sent(void **state)
+{
+	char text[4097];
+
+	(void)state;
+	memset(text, 'x', sizeof text);
+	text[4096] = '\0';
+	set_key(text);
+	PLAY({ .reply = TWO_IMAGES });
+	open_models("imagen-4");
+	assert_int_equal(ask(2, SOON_MS), 0);
+	(void)scripted_end(&server);
+	assert_int_equal(scripted_said(&server, text), 1);
+}
+
 static void
 a_batch_is_one_call(void **state)
 {
@@ -213,6 +341,32 @@ single_images_are_asked_for_together(void **state)
 	assert_int_equal(scripted_said(&server, "\"seed\":7"), 1);
 	assert_int_equal(scripted_said(&server, "\"seed\":8"), 1);
 	assert_int_equal(scripted_said(&server, "\"seed\":9"), 1);
+	assert_int_equal(answer.images[0].seed, 7);
+	assert_int_equal(answer.images[1].seed, 8);
+	assert_int_equal(answer.images[2].seed, 9);
+}
+
+static void
+every_image_keeps_the_seed_that_was_sent(void **state)
+{
+	(void)state;
+	seed = UINT32_MAX;
+	PLAY({ .reply = ONE_IMAGE }, { .reply = ONE_IMAGE });
+	open_models("gemini-2.1");
+	assert_int_equal(ask(2, SOON_MS), 0);
+	(void)scripted_end(&server);
+	assert_int_equal(scripted_said(&server, "\"seed\":2147483647}"), 1);
+	assert_int_equal(scripted_said(&server, "\"seed\":0}"), 1);
+	assert_int_equal(answer.images[0].seed, 2147483647);
+	assert_int_equal(answer.images[1].seed, 0);
+	models_close(&models);
+	PLAY({ .reply = TWO_IMAGES });
+	open_models("imagen-4");
+	assert_int_equal(ask(2, SOON_MS), 0);
+	(void)scripted_end(&server);
+	assert_int_equal(scripted_said(&server, "\"seed\":4294967295}"), 1);
+	assert_true(answer.images[0].seed == UINT32_MAX);
+	assert_true(answer.images[1].seed == UINT32_MAX);
 }
 
 static void
@@ -260,12 +414,25 @@ a_retry_after_header_is_honoured(void **state)
 	const int64_t begun = clock_ticks_ms();
 
 	(void)state;
-	PLAY({ .reply = "HTTP/1.1 503 X\r\nRetry-After: 1\r\n\r\nnot json" },
-	    { .reply = TWO_IMAGES });
+	PLAY({ .reply = WAIT("503", "1") "not json" }, { .reply = TWO_IMAGES });
 	open_models("imagen-4");
 	assert_int_equal(ask(2, SOON_MS), 0);
 	assert_int_equal(scripted_end(&server), 2);
 	assert_true(clock_ticks_ms() - begun >= 1000);
+}
+
+static void
+every_attempt_says_what_time_is_left(void **state)
+{
+	(void)state;
+	PLAY({ .reply = WAIT("503", "1") }, { .reply = TWO_IMAGES });
+	open_models("imagen-4");
+	assert_int_equal(ask(2, SOON_MS), 0);
+	assert_int_equal(scripted_end(&server), 2);
+	assert_non_null(
+	    strstr(server.request[0], "\r\nX-Server-Timeout: 5\r\n"));
+	assert_non_null(strstr(server.request[1], "\r\nX-Server-Timeout: "));
+	assert_null(strstr(server.request[1], "X-Server-Timeout: 5"));
 }
 
 static void
@@ -277,9 +444,12 @@ a_quota_past_the_deadline_is_handed_on_at_once(void **state)
 	PLAY({ .reply = QUOTA("34s") });
 	check_refused("imagen-4", SOON_MS, FAULT_BUSY, 1);
 	assert_int_equal(fault.retry_after_s, 34);
-	PLAY({ .reply = "HTTP/1.1 429 X\r\nRetry-After: 77\r\n\r\n" });
+	PLAY({ .reply = WAIT("429", "77") });
 	check_refused("imagen-4", SOON_MS, FAULT_BUSY, 1);
 	assert_int_equal(fault.retry_after_s, 77);
+	PLAY({ .reply = WAIT("503", "90000") });
+	check_refused("imagen-4", SOON_MS, FAULT_BUSY, 1);
+	assert_int_equal(fault.retry_after_s, 86400);
 	assert_false(answer.maybe_paid);
 	assert_true(clock_ticks_ms() - begun < SOON_MS);
 }
@@ -330,6 +500,118 @@ clean_refusals_are_asked_once_and_cost_nothing(void **state)
 	assert_false(answer.maybe_paid);
 }
 
+/* What one model answers with this status, to the last attempt. */
+static void
+check_paid(const char *status, bool maybe_paid)
+{
+	char reply[64];
+	struct act acts[2] = { { .reply = reply }, { .reply = reply } };
+
+	(void)snprintf(reply, sizeof reply, WAIT("%.3s", "60") "oops", status);
+	play(acts, 2);
+	open_models("imagen-4");
+	assert_int_equal(ask(2, SOON_MS), -1);
+	(void)scripted_end(&server);
+	if (answer.maybe_paid != maybe_paid)
+		fail_msg("HTTP status %s: maybe paid is wrong", status);
+	models_close(&models);
+}
+
+static void
+only_a_clean_refusal_is_surely_free(void **state)
+{
+	static const char *const free_ones[] = { "400", "401", "403", "404",
+		"429", "503" };
+	static const char *const others[] = { "201", "204", "206", "302", "307",
+		"402", "405", "408", "409", "418", "499", "500", "501", "502",
+		"504", "520", "599" };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof free_ones / sizeof free_ones[0]; i++)
+		check_paid(free_ones[i], false);
+	for (i = 0; i < sizeof others / sizeof others[0]; i++)
+		check_paid(others[i], true);
+}
+
+static void
+a_doubt_outlives_the_refusal_that_follows(void **state)
+{
+	(void)state;
+	PLAY({ .reply = BROKEN }, { .reply = QUOTA("34s") });
+	check_refused("imagen-4", SOON_MS, FAULT_BUSY, 2);
+	assert_true(answer.maybe_paid);
+	PLAY({ .reply = BROKEN }, { .reply = GONE }, { .reply = BLOCKED },
+	    { .reply = BLOCKED });
+	check_refused("imagen-4,gemini-2", SOON_MS, FAULT_FILTERED, 4);
+	assert_true(answer.maybe_paid);
+}
+
+/* Nobody waits once it was asked so often: how it ends after one call. */
+static void
+check_left(const char *list, int asked)
+{
+	waiting = asked;
+	check_refused(list, SOON_MS, FAULT_PEER, 1);
+	assert_string_equal(
+	    fault.text, "the client left before the model was called again");
+}
+
+static void
+nothing_is_sent_again_for_a_client_that_left(void **state)
+{
+	(void)state;
+	PLAY({ .reply = QUOTA("0.1s") }, { .reply = TWO_IMAGES });
+	check_left("imagen-4", 0);
+	assert_false(answer.maybe_paid);
+	PLAY({ .reply = BROKEN }, { .reply = TWO_IMAGES });
+	check_left("imagen-4", 0);
+	assert_true(answer.maybe_paid);
+}
+
+static void
+a_client_may_leave_during_the_wait(void **state)
+{
+	(void)state;
+	PLAY({ .reply = QUOTA("0.1s") }, { .reply = TWO_IMAGES });
+	check_left("imagen-4", 1);
+}
+
+static void
+the_next_model_is_not_asked_for_a_client_that_left(void **state)
+{
+	(void)state;
+	PLAY({ .reply = GONE }, { .reply = ONE_IMAGE });
+	check_left("imagen-4,gemini-2", 0);
+	assert_false(answer.maybe_paid);
+}
+
+static void
+what_came_for_a_client_that_left_is_kept(void **state)
+{
+	(void)state;
+	waiting = 0;
+	PLAY({ .reply = ONE_IMAGE }, { .reply = QUOTA("0.1s") },
+	    { .reply = ONE_IMAGE });
+	open_models("gemini-2.1");
+	assert_int_equal(ask(2, SOON_MS), 0);
+	assert_int_equal(scripted_end(&server), 2);
+	check_outcomes(1, 0, 1);
+}
+
+static void
+a_last_word_is_handed_on_whoever_waits(void **state)
+{
+	(void)state;
+	waiting = 0;
+	PLAY({ .reply = BLOCKED });
+	check_refused("imagen-4", SOON_MS, FAULT_FILTERED, 1);
+	PLAY({ .reply = TWO_IMAGES });
+	open_models("imagen-4");
+	assert_int_equal(ask(2, SOON_MS), 0);
+	(void)scripted_end(&server);
+}
+
 static void
 what_may_have_been_paid_is_never_sent_twice(void **state)
 {
@@ -355,6 +637,9 @@ what_may_have_been_paid_is_never_sent_twice(void **state)
 	PLAY({ .reply = HTML });
 	check_refused("imagen-4,gemini-2", SOON_MS, FAULT_REMOTE, 1);
 	assert_string_equal(fault.text, "the model's reply was not JSON");
+	assert_true(answer.maybe_paid);
+	PLAY({ .reply = REPLY("200", "{\"a\":1e999}") });
+	check_refused("imagen-4,gemini-2", SOON_MS, FAULT_REMOTE, 1);
 	assert_true(answer.maybe_paid);
 }
 
@@ -439,6 +724,18 @@ google_is_not_asked_without_a_key(void **state)
 }
 
 static void
+a_key_of_blanks_is_none(void **state)
+{
+	(void)state;
+	set_key(" \t\r\n");
+	(void)snprintf(server.url, sizeof server.url, "https://127.0.0.1:1");
+	open_models("imagen-4");
+	assert_int_equal(ask(2, SHORT_MS), -1);
+	assert_string_equal(
+	    fault.text, "no model key is set: set GEMINI_API_KEY");
+}
+
+static void
 a_keys_trailing_newline_does_not_become_a_header(void **state)
 {
 	(void)state;
@@ -475,17 +772,31 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(a_list_names_models_of_known_dialects),
+		T(a_wrong_model_is_named_and_said_what_is_wrong),
+		T(an_address_over_its_limit_is_refused),
+		T(a_key_that_would_be_no_header_is_refused),
+		T(a_key_over_its_limit_is_refused),
+		T(the_longest_key_is_sent),
 		T(a_batch_is_one_call),
 		T(single_images_are_asked_for_together),
+		T(every_image_keeps_the_seed_that_was_sent),
 		T(one_answer_among_refusals_is_an_answer),
 		T(an_answer_without_any_image_is_still_an_answer),
 		T(a_quota_that_says_when_is_asked_again_then),
 		T(a_retry_after_header_is_honoured),
+		T(every_attempt_says_what_time_is_left),
 		T(a_quota_past_the_deadline_is_handed_on_at_once),
 		T(a_daily_quota_is_not_asked_again),
 		T(patience_ends_after_four_attempts),
 		T(a_500_is_asked_again_once),
 		T(clean_refusals_are_asked_once_and_cost_nothing),
+		T(only_a_clean_refusal_is_surely_free),
+		T(a_doubt_outlives_the_refusal_that_follows),
+		T(nothing_is_sent_again_for_a_client_that_left),
+		T(a_client_may_leave_during_the_wait),
+		T(the_next_model_is_not_asked_for_a_client_that_left),
+		T(what_came_for_a_client_that_left_is_kept),
+		T(a_last_word_is_handed_on_whoever_waits),
 		T(what_may_have_been_paid_is_never_sent_twice),
 		T(no_connection_costs_nothing),
 		T(a_model_that_is_gone_is_left_out_from_then_on),
@@ -493,6 +804,7 @@ main(void)
 		T(a_model_that_only_one_call_misses_is_not_gone),
 		T(a_stand_in_may_be_asked_without_a_key),
 		T(google_is_not_asked_without_a_key),
+		T(a_key_of_blanks_is_none),
 		T(a_keys_trailing_newline_does_not_become_a_header),
 		T(a_unix_socket_takes_the_place_of_the_host),
 	};

@@ -97,6 +97,41 @@ cuts_between_characters(void **state)
 }
 
 static void
+fits_whole_characters_into_bytes(void **state)
+{
+	(void)state;
+	assert_view(text_fit(VIEW(MIXED), 0), "");
+	assert_view(text_fit(VIEW(MIXED), 2), "a");
+	assert_view(text_fit(VIEW(MIXED), 3), "a\xc3\xa9");
+	assert_view(text_fit(VIEW(MIXED), 5), "a\xc3\xa9");
+	assert_view(text_fit(VIEW(MIXED), 9), "a\xc3\xa9\xe2\x82\xac");
+	assert_view(text_fit(VIEW(MIXED), 10), MIXED);
+	assert_view(text_fit(VIEW(MIXED), 11), MIXED);
+	assert_view(text_fit(VIEW(""), 5), "");
+	/* Not UTF-8: never more than was allowed, and no further than p. */
+	assert_view(text_fit(VIEW("\x80\x80\x80"), 1), "");
+}
+
+static void
+knows_a_word_that_is_safe_in_a_url(void **state)
+{
+	char c = '\0';
+
+	(void)state;
+	assert_false(text_is_word(VIEW("")));
+	assert_true(text_is_word(VIEW("-")));
+	assert_true(text_is_word(VIEW("azAZ09._-")));
+	assert_false(text_is_word(VIEW("a/b")));
+	assert_false(text_is_word(VIEW("ab ")));
+	do
+		assert_int_equal(text_is_word((struct view){ &c, 1 }),
+		    c != '\0' && strchr("abcdefghijklmnopqrstuvwxyz0123456789"
+					"ABCDEFGHIJKLMNOPQRSTUVWXYZ._-",
+				     c) != NULL);
+	while (++c != '\0');
+}
+
+static void
 reads_whole_numbers_up_to_both_ends_of_their_range(void **state)
 {
 	int64_t n = 1;
@@ -504,6 +539,8 @@ main(void)
 		cmocka_unit_test(compares_without_regard_to_ascii_case),
 		cmocka_unit_test(counts_characters_and_not_bytes),
 		cmocka_unit_test(cuts_between_characters),
+		cmocka_unit_test(fits_whole_characters_into_bytes),
+		cmocka_unit_test(knows_a_word_that_is_safe_in_a_url),
 		cmocka_unit_test(
 		    reads_whole_numbers_up_to_both_ends_of_their_range),
 		cmocka_unit_test(refuses_what_is_no_whole_number),

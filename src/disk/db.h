@@ -1,0 +1,80 @@
+/*
+ * db - one SQLite file, and the few words it is spoken to with.  The only
+ * user of SQLite.
+ *
+ * root/catalogue.db, WAL, synchronous=FULL: what db_finish reports as kept
+ * survives a power cut.  Opened after fork, one per process; writers of
+ * other processes are waited for (DB_BUSY_MS).  Failures here are
+ * FAULT_CATALOGUE, FAULT_FULL when the disk is, and FAULT_MEMORY.
+ *
+ * The schema's version is in user_version.  A change keeps the database
+ * readable by the version before, so that old and new run side by side
+ * during an upgrade; a database two versions ahead is refused.
+ */
+#ifndef DISK_DB_H
+#define DISK_DB_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/fault.h"
+
+enum { DB_BUSY_MS = 5000 };
+
+struct db; /* opaque; one thread at a time */
+
+/* Opens the database in root, making it when needed; also FAULT_DISK. */
+int db_open(struct db **out, const char *root, struct fault *f);
+void db_close(struct db **db);
+
+/* The folder root, open as long as the database is. */
+int db_folder(const struct db *db);
+
+/*
+ * What is written between the two happens as a whole.  finish ends what
+ * begin began, also when begin failed: with rc 0 it keeps all of it, or
+ * returns -1; with rc -1 it keeps nothing and returns -1.
+ */
+int db_begin(struct db *db, struct fault *f);
+int db_finish(struct db *db, int rc, struct fault *f);
+
+/*
+ * A statement on its way: its values are given in order, and the first
+ * that SQLite refuses spoils it: step then says so.
+ */
+struct db_query {
+	struct db *db;
+	struct sqlite3_stmt *st; /* NULL when it could not be prepared */
+	int given;
+	int rc; /* SQLite's */
+};
+
+/*
+ * Begins a statement.  It is prepared once and known by its address
+ * afterwards: sql is a static text, and only one query at a time has it.
+ */
+struct db_query db_ask(struct db *db, const char *sql);
+
+/* The text is lent until db_end; an absent one (NULL) is given as "". */
+void db_give_text(struct db_query *q, struct view v);
+void db_give_number(struct db_query *q, int64_t n);
+void db_give_null(struct db_query *q);
+
+/* 1 with the next row, 0 at the end, or -1. */
+int db_step(struct db_query *q, struct fault *f);
+
+/* A column of the row, from 0; a text is lent until the next step. */
+int64_t db_number(const struct db_query *q, int column);
+bool db_flag(const struct db_query *q, int column);
+int db_text(struct db_query *q, int column, struct view *v, struct fault *f);
+
+/* Ends the statement, before its values go away. */
+void db_end(struct db_query *q);
+
+/* Steps and ends a statement that gives no rows. */
+int db_run(struct db_query *q, struct fault *f);
+
+/* The number of the row inserted last. */
+int64_t db_last_row(const struct db *db);
+
+#endif
