@@ -13,8 +13,10 @@ check_fault(const struct fault *f)
 {
 	size_t i;
 
-	MUST(f->kind == FAULT_INPUT || f->kind == FAULT_RANGE);
-	MUST(view_begins(view_str(f->text), "not JSON: line "));
+	if (f->kind == FAULT_RANGE)
+		MUST(view_begins(view_str(f->text), "a number out of range: "));
+	else
+		MUST(view_begins(view_str(f->text), "not JSON: line "));
 	for (i = 0; f->text[i] != '\0'; i++)
 		MUST(f->text[i] >= ' ' && f->text[i] <= '~');
 }

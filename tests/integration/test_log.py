@@ -53,9 +53,12 @@ def test_every_kind_of_request_is_one_line(house):
 def test_what_nginx_answers_alone_is_in_its_own_log(house):
     reply = house.http.post(b"x" * 100000)
     assert reply.status == 413
-    lines = [line for line in house.nginx_lines()
-             if line["request_id"] == reply.headers["x-request-id"]]
-    assert [line["status"] for line in lines] == ["413"]
+    def logged():
+        """nginx writes its line after the reply has left."""
+        return [line["status"] for line in house.nginx_lines()
+                if line["request_id"] == reply.headers["x-request-id"]]
+    wait_until(logged, "a line of nginx's log")
+    assert logged() == ["413"]
 
 
 def test_a_query_is_not_logged(house):
