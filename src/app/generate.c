@@ -18,7 +18,7 @@ enum {
 struct generate {
 	const struct conf *conf;
 	struct store *store;
-	struct catalogue *catalogue;
+	struct db *db;
 	struct models *models;
 };
 
@@ -34,7 +34,7 @@ struct work {
 
 int
 generate_open(struct generate **out, const struct conf *conf,
-    struct store *store, struct catalogue *catalogue, struct fault *f)
+    struct store *store, struct db *db, struct fault *f)
 {
 	const struct models_setup setup = {
 		.list = view_str(conf_text(conf, CONF_IMAGE_MODELS)),
@@ -46,7 +46,7 @@ generate_open(struct generate **out, const struct conf *conf,
 
 	if (g == NULL)
 		return fault_set(f, FAULT_MEMORY, "open the generator");
-	*g = (struct generate){ conf, store, catalogue, NULL };
+	*g = (struct generate){ conf, store, db, NULL };
 	if (models_open(&g->models, &setup, f) == -1) {
 		free(g);
 		return -1;
@@ -161,8 +161,8 @@ claim_key(struct work *w, bool *go_on, struct fault *f)
 	if (w->request->key.n == 0)
 		return 0;
 	if (digest_sha256(&body, w->request->body, f) == -1 ||
-	    claims_take(catalogue_db(w->g->catalogue), w->request->key, &body,
-		&w->claim, &state, &memory, f) == -1)
+	    claims_take(w->g->db, w->request->key, &body, &w->claim, &state,
+		&memory, f) == -1)
 		goto out;
 	*go_on = state == CLAIMS_OURS;
 	if (state == CLAIMS_REPLAY)
@@ -179,7 +179,7 @@ out:
 static void
 leave_claim(struct work *w, bool maybe_paid)
 {
-	struct db *db = catalogue_db(w->g->catalogue);
+	struct db *db = w->g->db;
 	struct fault f = FAULT_INIT;
 	int rc;
 
@@ -397,7 +397,7 @@ record(struct work *w, const struct fault *refusal, struct fault *f)
 		buf_fmt(&memory, "\n%s", refusal->details);
 	if (buf_done(&memory, f) == 0 &&
 	    (w->result->count == 0 || store_sync(w->g->store, f) == 0))
-		rc = catalogue_record(w->g->catalogue, w->rows,
+		rc = catalogue_record(w->g->db, w->rows,
 		    (size_t)w->result->count, &w->claim, buf_view(&memory), f);
 	buf_fini(&memory);
 	return rc;

@@ -23,7 +23,7 @@ struct generate; /* opaque; one thread at a time */
 
 /* Opens the model list with these settings; all three outlive it. */
 int generate_open(struct generate **out, const struct conf *conf,
-    struct store *store, struct catalogue *catalogue, struct fault *f);
+    struct store *store, struct db *db, struct fault *f);
 void generate_close(struct generate **g);
 
 struct generate_request {

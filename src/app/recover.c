@@ -5,7 +5,7 @@
 
 struct recovery {
 	struct store *store;
-	struct catalogue *catalogue;
+	struct db *db;
 	int adopted;
 };
 
@@ -53,7 +53,7 @@ adopt(struct recovery *r, const struct image_id *id, enum sniff_kind kind,
 		    LOG_TEXT("message", view_str(why.text)));
 		return 0;
 	}
-	if (catalogue_adopt(r->catalogue, &image, f) == -1)
+	if (catalogue_adopt(r->db, &image, f) == -1)
 		return -1;
 	r->adopted++;
 	return 0;
@@ -68,20 +68,20 @@ consider(
 	enum sniff_kind known;
 	bool found;
 
-	if (catalogue_find(r->catalogue, id, &alone, &found, &known, f) == -1)
+	if (catalogue_find(r->db, id, &alone, &found, &known, f) == -1)
 		return -1;
 	return found ? 0 : adopt(r, id, kind, f);
 }
 
 int
-recover(struct store *st, struct catalogue *c, int *adopted, struct fault *f)
+recover(struct store *st, struct db *db, int *adopted, struct fault *f)
 {
-	struct recovery r = { st, c, 0 };
+	struct recovery r = { st, db, 0 };
 	struct file_lease lease = FILE_LEASE_INIT;
 	bool ours = false;
 	int rc;
 
-	rc = claims_recovery_lease(catalogue_db(c), &lease, &ours, f);
+	rc = claims_recovery_lease(db, &lease, &ours, f);
 	if (rc == 0 && ours)
 		rc = store_sweep(st, consider, &r, f);
 	file_lease_fini(&lease);

@@ -17,7 +17,6 @@
  * go on without.  *adopted counts the images that got a row.  Fails when
  * the catalogue does, or the folder cannot be listed.
  */
-int recover(
-    struct store *st, struct catalogue *c, int *adopted, struct fault *f);
+int recover(struct store *st, struct db *db, int *adopted, struct fault *f);
 
 #endif

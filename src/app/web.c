@@ -17,7 +17,7 @@
 
 struct web {
 	struct store *store;
-	struct catalogue *catalogue;
+	struct db *db;
 	struct generate *generate;
 };
 
@@ -144,7 +144,7 @@ get_image(struct web *w, struct exchange *x, struct view body, struct fault *f)
 	if (exchange_image_id(x, &id, f) == -1 ||
 	    exchange_redirect(x, &redirect, f) == -1 ||
 	    exchange_job_id(x, &job, f) == -1 ||
-	    catalogue_find(w->catalogue, &id, &job, &found, &kind, f) == -1)
+	    catalogue_find(w->db, &id, &job, &found, &kind, f) == -1)
 		return -1;
 	if (!found)
 		return fault_in(f, FAULT_ABSENT, "image_id",
@@ -237,13 +237,13 @@ open_parts(struct web *w, const struct conf *conf, struct fault *f)
 	int adopted = 0;
 
 	if (store_open(&w->store, root, f) == -1 ||
-	    catalogue_open(&w->catalogue, root, f) == -1 ||
-	    recover(w->store, w->catalogue, &adopted, f) == -1)
+	    db_open(&w->db, root, f) == -1 ||
+	    recover(w->store, w->db, &adopted, f) == -1)
 		return -1;
 	if (adopted > 0)
 		log_event(LOG_WARN, "adopted images without a row",
 		    LOG_NUMBER("images", adopted));
-	return generate_open(&w->generate, conf, w->store, w->catalogue, f);
+	return generate_open(&w->generate, conf, w->store, w->db, f);
 }
 
 int
@@ -267,7 +267,7 @@ web_close(struct web **w)
 	if (*w == NULL)
 		return;
 	generate_close(&(*w)->generate);
-	catalogue_close(&(*w)->catalogue);
+	db_close(&(*w)->db);
 	store_close(&(*w)->store);
 	free(*w);
 	*w = NULL;

@@ -26,41 +26,6 @@ static const char insert_object[] =
     "INSERT INTO objects (image_id, key, state)"
     " VALUES (?, ?, 'waiting') ON CONFLICT DO NOTHING";
 
-struct catalogue {
-	struct db *db;
-};
-
-int
-catalogue_open(struct catalogue **out, const char *root, struct fault *f)
-{
-	struct catalogue *c = calloc(1, sizeof *c);
-
-	if (c == NULL)
-		return fault_set(f, FAULT_MEMORY, "catalogue");
-	if (db_open(&c->db, root, f) == -1) {
-		free(c);
-		return -1;
-	}
-	*out = c;
-	return 0;
-}
-
-void
-catalogue_close(struct catalogue **c)
-{
-	if (*c == NULL)
-		return;
-	db_close(&(*c)->db);
-	free(*c);
-	*c = NULL;
-}
-
-struct db *
-catalogue_db(struct catalogue *c)
-{
-	return c->db;
-}
-
 /* The kind of the row's first column. */
 static int
 take_kind(struct db_query *q, enum sniff_kind *kind, struct fault *f)
@@ -76,12 +41,12 @@ take_kind(struct db_query *q, enum sniff_kind *kind, struct fault *f)
 }
 
 int
-catalogue_find(struct catalogue *c, const struct image_id *id,
+catalogue_find(struct db *db, const struct image_id *id,
     const struct job_id *job, bool *found, enum sniff_kind *kind,
     struct fault *f)
 {
 	const bool in_job = job->text[0] != '\0';
-	struct db_query q = db_ask(c->db, in_job ? find_in_job : find);
+	struct db_query q = db_ask(db, in_job ? find_in_job : find);
 	int rc;
 
 	db_give_text(&q, view_str(id->text));
@@ -137,29 +102,29 @@ add_image(struct db *db, const char *how, const struct catalogue_image *image,
 
 int
 catalogue_adopt(
-    struct catalogue *c, const struct catalogue_image *image, struct fault *f)
+    struct db *db, const struct catalogue_image *image, struct fault *f)
 {
-	int rc = db_begin(c->db, f);
+	int rc = db_begin(db, f);
 
 	if (rc == 0)
-		rc = add_image(c->db, adopt_image, image, f);
-	if (db_finish(c->db, rc, f) == -1)
+		rc = add_image(db, adopt_image, image, f);
+	if (db_finish(db, rc, f) == -1)
 		return fault_while(f, "adopt image %s", image->id.text);
 	return 0;
 }
 
 int
-catalogue_record(struct catalogue *c, const struct catalogue_image *images,
-    size_t n, struct claim *claim, struct view reply, struct fault *f)
+catalogue_record(struct db *db, const struct catalogue_image *images, size_t n,
+    struct claim *claim, struct view reply, struct fault *f)
 {
-	int rc = db_begin(c->db, f);
+	int rc = db_begin(db, f);
 	size_t i;
 
 	for (i = 0; rc == 0 && i < n; i++)
-		rc = add_image(c->db, record_image, &images[i], f);
+		rc = add_image(db, record_image, &images[i], f);
 	if (rc == 0)
-		rc = claims_done(c->db, claim, reply, f);
-	if (db_finish(c->db, rc, f) == -1)
+		rc = claims_done(db, claim, reply, f);
+	if (db_finish(db, rc, f) == -1)
 		return fault_while(f, "record the images");
 	claims_fini(claim);
 	return 0;

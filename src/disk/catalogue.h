@@ -2,8 +2,8 @@
  * catalogue - which images exist, where, and what is still to do.  The
  * truth about existence.
  *
- * What a call here reports as done survives a power cut.  Opened after
- * fork, one per process.  Failures are those of db.
+ * What a call here reports as done survives a power cut.  Failures are
+ * those of db.
  */
 #ifndef DISK_CATALOGUE_H
 #define DISK_CATALOGUE_H
@@ -17,14 +17,6 @@
 #include "codec/sniff.h"
 #include "disk/claims.h"
 #include "disk/db.h"
-
-struct catalogue; /* opaque; one thread at a time */
-
-int catalogue_open(struct catalogue **out, const char *root, struct fault *f);
-void catalogue_close(struct catalogue **c);
-
-/* The database it is in, for claims; the catalogue's own. */
-struct db *catalogue_db(struct catalogue *c);
 
 /* One row of images.  Texts may be empty: not known (an adopted image). */
 struct catalogue_image {
@@ -44,7 +36,7 @@ struct catalogue_image {
  * What a GET needs: *found and the format.  With a job (job->text not
  * empty) the image is found only if that job has it.
  */
-int catalogue_find(struct catalogue *c, const struct image_id *id,
+int catalogue_find(struct db *db, const struct image_id *id,
     const struct job_id *job, bool *found, enum sniff_kind *kind,
     struct fault *f);
 
@@ -53,14 +45,14 @@ int catalogue_find(struct catalogue *c, const struct image_id *id,
  * waiting for upload, unless a row has come meanwhile.
  */
 int catalogue_adopt(
-    struct catalogue *c, const struct catalogue_image *image, struct fault *f);
+    struct db *db, const struct catalogue_image *image, struct fault *f);
 
 /*
  * One transaction: all the images' rows, their objects' rows (`waiting`,
  * key character_references/{id}.{ext}), and the claim, if there is one, as
  * done with its reply.  An image adopted meanwhile gets our provenance.
  */
-int catalogue_record(struct catalogue *c, const struct catalogue_image *images,
+int catalogue_record(struct db *db, const struct catalogue_image *images,
     size_t n, struct claim *claim, struct view reply, struct fault *f);
 
 #endif

@@ -168,7 +168,7 @@ image_of(int n)
 }
 
 static int
-record_three(struct catalogue *c, struct claim *claim, struct fault *f)
+record_three(struct db *db, struct claim *claim, struct fault *f)
 {
 	struct catalogue_image images[IMAGES];
 	static char prompt[16 << 10]; /* rows that need pages of their own */
@@ -179,17 +179,17 @@ record_three(struct catalogue *c, struct claim *claim, struct fault *f)
 		images[i] = image_of(i);
 		images[i].prompt = (struct view){ prompt, sizeof prompt };
 	}
-	return catalogue_record(c, images, IMAGES, claim, VIEW("{}"), f);
+	return catalogue_record(db, images, IMAGES, claim, VIEW("{}"), f);
 }
 
 static int
-claim_key(struct catalogue *c, struct claim *claim, enum claims_state *state,
+claim_key(struct db *db, struct claim *claim, enum claims_state *state,
     struct fault *f)
 {
 	const struct digest body = { "00" };
 	struct buf reply = BUF_INIT(64);
-	const int rc = claims_take(
-	    catalogue_db(c), VIEW("key"), &body, claim, state, &reply, f);
+	const int rc =
+	    claims_take(db, VIEW("key"), &body, claim, state, &reply, f);
 
 	if (rc == 0 && *state == CLAIMS_REPLAY)
 		CHECK(view_is(buf_view(&reply), "{}"));
@@ -204,25 +204,25 @@ live(const char *root, struct fault *f)
 	struct claim claim = CLAIM_INIT;
 	const struct catalogue_image found = image_of(IMAGES);
 	enum claims_state state;
-	struct catalogue *c = NULL;
+	struct db *db = NULL;
 	enum step done = NOTHING;
 
-	if (catalogue_open(&c, root, f) == 0)
+	if (db_open(&db, root, f) == 0)
 		done = OPENED;
-	if (done == OPENED && claim_key(c, &claim, &state, f) == 0)
+	if (done == OPENED && claim_key(db, &claim, &state, f) == 0)
 		done = CLAIMED;
 	CHECK(done != CLAIMED || state == CLAIMS_OURS);
-	if (done == CLAIMED && record_three(c, &claim, f) == 0)
+	if (done == CLAIMED && record_three(db, &claim, f) == 0)
 		done = RECORDED;
-	if (done == RECORDED && catalogue_adopt(c, &found, f) == 0)
+	if (done == RECORDED && catalogue_adopt(db, &found, f) == 0)
 		done = ADOPTED;
 	claims_fini(&claim);
-	catalogue_close(&c);
+	db_close(&db);
 	return done;
 }
 
 static bool
-is_found(struct catalogue *c, int n)
+is_found(struct db *db, int n)
 {
 	const struct catalogue_image image = image_of(n);
 	const struct job_id none = { .text = "" };
@@ -230,7 +230,7 @@ is_found(struct catalogue *c, int n)
 	enum sniff_kind kind;
 	bool found;
 
-	CHECK(catalogue_find(c, &image.id, &none, &found, &kind, &f) == 0);
+	CHECK(catalogue_find(db, &image.id, &none, &found, &kind, &f) == 0);
 	return found;
 }
 
@@ -283,24 +283,24 @@ look_around(const char *root, enum step done)
 {
 	struct claim claim = CLAIM_INIT;
 	enum claims_state state;
-	struct catalogue *c = NULL;
+	struct db *db = NULL;
 	struct fault f = FAULT_INIT;
 	bool recorded;
 	int i;
 
-	CHECK(catalogue_open(&c, root, &f) == 0);
-	recorded = is_found(c, 0);
+	CHECK(db_open(&db, root, &f) == 0);
+	recorded = is_found(db, 0);
 	for (i = 1; i < IMAGES; i++)
-		CHECK(is_found(c, i) == recorded);
+		CHECK(is_found(db, i) == recorded);
 	CHECK(done < RECORDED || recorded);
-	CHECK(done < ADOPTED || is_found(c, IMAGES));
+	CHECK(done < ADOPTED || is_found(db, IMAGES));
 	CHECK(count(root, "images") == count(root, "objects"));
-	CHECK(claim_key(c, &claim, &state, &f) == 0);
+	CHECK(claim_key(db, &claim, &state, &f) == 0);
 	check_key(state, done, recorded);
-	CHECK(record_three(c, &claim, &f) == 0);
-	CHECK(is_found(c, IMAGES - 1));
+	CHECK(record_three(db, &claim, &f) == 0);
+	CHECK(is_found(db, IMAGES - 1));
 	claims_fini(&claim);
-	catalogue_close(&c);
+	db_close(&db);
 }
 
 /* Refuses the nth call by that rule: false when there is no nth. */

@@ -19,7 +19,7 @@ static const struct image_id cat = { "cat" };
 struct life {
 	char root[SCRATCH_SIZE];
 	struct store *st;
-	struct catalogue *c;
+	struct db *db;
 };
 
 static void
@@ -29,7 +29,7 @@ begin(struct life *l)
 
 	scratch_make(l->root);
 	CHECK(store_open(&l->st, l->root, &f) == 0);
-	CHECK(catalogue_open(&l->c, l->root, &f) == 0);
+	CHECK(db_open(&l->db, l->root, &f) == 0);
 	CHECK(store_put(l->st, &cat, SNIFF_PNG, VIEW(PNG), &f) == 0);
 }
 
@@ -37,7 +37,7 @@ static void
 end(struct life *l)
 {
 	store_close(&l->st);
-	catalogue_close(&l->c);
+	db_close(&l->db);
 	scratch_remove(l->root);
 }
 
@@ -49,7 +49,7 @@ has_row(struct life *l)
 	enum sniff_kind kind;
 	bool found;
 
-	CHECK(catalogue_find(l->c, &cat, &none, &found, &kind, &f) == 0);
+	CHECK(catalogue_find(l->db, &cat, &none, &found, &kind, &f) == 0);
 	return found;
 }
 
@@ -65,12 +65,12 @@ refuse_one(enum refuse_kind kind, long n, int error)
 
 	begin(&l);
 	refuse_nth(kind, n, error);
-	CHECK(recover(l.st, l.c, &adopted, &f) == 0);
+	CHECK(recover(l.st, l.db, &adopted, &f) == 0);
 	refused = refuse_end();
 	CHECK(adopted == (refused ? 0 : 1));
 	CHECK(has_row(&l) == !refused);
 	CHECK(store_size(l.st, &cat, SNIFF_PNG) == sizeof PNG - 1);
-	CHECK(recover(l.st, l.c, &adopted, &f) == 0);
+	CHECK(recover(l.st, l.db, &adopted, &f) == 0);
 	CHECK(adopted == (refused ? 1 : 0) && has_row(&l));
 	end(&l);
 	CHECK(open_files() == files);

@@ -14,7 +14,7 @@ enum { RECORDERS = 4, RECORDS = 100, PROMPT_MAX = 16 << 10 };
 
 struct fixture {
 	struct place place;
-	struct catalogue *c;
+	struct db *db;
 	struct claim claim;
 	struct buf reply;
 };
@@ -38,8 +38,8 @@ tear_down(void **state)
 
 	claims_fini(&p->claim);
 	buf_fini(&p->reply);
-	catalogue_close(&p->c);
-	catalogue_close(&p->c);
+	db_close(&p->db);
+	db_close(&p->db);
 	rc = place_remove(&p->place);
 	free(p);
 	return rc;
@@ -50,14 +50,14 @@ open_it(struct fixture *p)
 {
 	struct fault f = FAULT_INIT;
 
-	if (catalogue_open(&p->c, p->place.root, &f) == -1)
+	if (db_open(&p->db, p->place.root, &f) == -1)
 		fail_msg("%s", f.text);
 }
 
 static void
 open_again(struct fixture *p)
 {
-	catalogue_close(&p->c);
+	db_close(&p->db);
 	open_it(p);
 }
 
@@ -87,8 +87,8 @@ record(struct fixture *p, const struct catalogue_image *images, size_t n,
 {
 	struct fault f = FAULT_INIT;
 
-	if (catalogue_record(p->c, images, n, &p->claim, view_str(reply), &f) ==
-	    -1)
+	if (catalogue_record(
+		p->db, images, n, &p->claim, view_str(reply), &f) == -1)
 		fail_msg("%s", f.text);
 }
 
@@ -104,7 +104,7 @@ finds(struct fixture *p, const char *id_text, const char *job_text,
 	assert_int_equal(image_id_parse(&id, view_str(id_text), &f), 0);
 	if (job_text[0] != '\0')
 		assert_int_equal(job_id_parse(&job, view_str(job_text), &f), 0);
-	assert_int_equal(catalogue_find(p->c, &id, &job, &found, kind, &f), 0);
+	assert_int_equal(catalogue_find(p->db, &id, &job, &found, kind, &f), 0);
 	return found;
 }
 
@@ -115,8 +115,8 @@ take(struct fixture *p, struct claim *claim)
 	const struct digest body = { "00" };
 	struct fault f = FAULT_INIT;
 
-	if (claims_take(catalogue_db(p->c), VIEW("key"), &body, claim, &state,
-		&p->reply, &f) == -1)
+	if (claims_take(
+		p->db, VIEW("key"), &body, claim, &state, &p->reply, &f) == -1)
 		fail_msg("%s", f.text);
 	return state;
 }
@@ -207,8 +207,8 @@ an_adopted_image_is_found_and_waits_for_upload(void **state)
 
 	cat.prompt = cat.model = VIEW("");
 	open_it(p);
-	assert_int_equal(catalogue_adopt(p->c, &cat, &f), 0);
-	assert_int_equal(catalogue_adopt(p->c, &cat, &f), 0);
+	assert_int_equal(catalogue_adopt(p->db, &cat, &f), 0);
+	assert_int_equal(catalogue_adopt(p->db, &cat, &f), 0);
 	assert_true(finds(p, "cat", "", &kind));
 	assert_int_equal(
 	    place_peek(&p->place,
@@ -227,7 +227,7 @@ adopting_changes_nothing_that_is_known(void **state)
 	record(p, &cat, 1, "");
 	cat.prompt = VIEW("");
 	cat.bytes = 1;
-	assert_int_equal(catalogue_adopt(p->c, &cat, &f), 0);
+	assert_int_equal(catalogue_adopt(p->db, &cat, &f), 0);
 	assert_int_equal(
 	    place_peek(&p->place, "SELECT count(*) FROM images WHERE"
 				  " prompt <> '' AND bytes = 12345"),
@@ -246,7 +246,7 @@ recording_gives_an_adopted_image_its_provenance(void **state)
 	found.has_seed = false;
 	found.created_at_ms = 1;
 	open_it(p);
-	assert_int_equal(catalogue_adopt(p->c, &found, &f), 0);
+	assert_int_equal(catalogue_adopt(p->db, &found, &f), 0);
 	(void)place_peek(&p->place, "UPDATE objects SET state = 'done'");
 	cat.bytes = 1;
 	record(p, &cat, 1, "");
@@ -295,7 +295,7 @@ an_image_of_a_kind_from_the_future_is_a_fault(void **state)
 	record(p, &cat, 1, "");
 	(void)place_peek(&p->place, "UPDATE images SET extension = 'avif'");
 	assert_int_equal(
-	    catalogue_find(p->c, &cat.id, &none, &found, &kind, &f), -1);
+	    catalogue_find(p->db, &cat.id, &none, &found, &kind, &f), -1);
 	assert_int_equal(f.kind, FAULT_CATALOGUE);
 }
 
@@ -314,7 +314,7 @@ a_transaction_that_fails_leaves_nothing(void **state)
 	    "CREATE TRIGGER no_dogs BEFORE INSERT ON images WHEN"
 	    " new.id = 'dog' BEGIN SELECT raise(ABORT, 'no'); END");
 	assert_int_equal(
-	    catalogue_record(p->c, images, 2, &p->claim, VIEW("{}"), &f), -1);
+	    catalogue_record(p->db, images, 2, &p->claim, VIEW("{}"), &f), -1);
 	assert_int_equal(f.kind, FAULT_CATALOGUE);
 	assert_false(finds(p, "cat", "", &kind));
 	assert_int_equal(
@@ -368,16 +368,16 @@ records_all(struct fixture *p, int who)
 	struct fault f = FAULT_INIT;
 	int i;
 
-	if (catalogue_open(&p->c, p->place.root, &f) == -1)
+	if (db_open(&p->db, p->place.root, &f) == -1)
 		return false;
 	for (i = 0; i < RECORDS; i++) {
 		(void)snprintf(
 		    image.id.text, sizeof image.id.text, "image-%d-%d", who, i);
 		if (catalogue_record(
-			p->c, &image, 1, &p->claim, VIEW(""), &f) == -1)
+			p->db, &image, 1, &p->claim, VIEW(""), &f) == -1)
 			return false;
 	}
-	catalogue_close(&p->c);
+	db_close(&p->db);
 	return true;
 }
 

@@ -20,7 +20,7 @@ enum { FAR_TOO_BIG = 30 << 20 };
 struct fixture {
 	struct place place;
 	struct store *st;
-	struct catalogue *c;
+	struct db *db;
 };
 
 static int
@@ -33,7 +33,7 @@ set_up(void **state)
 	if (place_make(&p->place) == -1 ||
 	    store_open(&p->st, p->place.root, &f) == -1)
 		return -1;
-	return catalogue_open(&p->c, p->place.root, &f);
+	return db_open(&p->db, p->place.root, &f);
 }
 
 static int
@@ -43,7 +43,7 @@ tear_down(void **state)
 	int rc;
 
 	store_close(&p->st);
-	catalogue_close(&p->c);
+	db_close(&p->db);
 	rc = place_remove(&p->place);
 	free(p);
 	return rc;
@@ -72,7 +72,7 @@ adopted(struct fixture *p)
 	struct fault f = FAULT_INIT;
 	int n = 0;
 
-	if (recover(p->st, p->c, &n, &f) == -1)
+	if (recover(p->st, p->db, &n, &f) == -1)
 		fail_msg("%s", f.text);
 	return n;
 }
@@ -120,7 +120,7 @@ a_catalogue_that_fails_ends_it(void **state)
 	(void)place_peek(&p->place,
 	    "CREATE TRIGGER no_cats BEFORE INSERT ON images"
 	    " BEGIN SELECT raise(ABORT, 'no'); END");
-	assert_int_equal(recover(p->st, p->c, &n, &f), -1);
+	assert_int_equal(recover(p->st, p->db, &n, &f), -1);
 	assert_int_equal(f.kind, FAULT_CATALOGUE);
 	assert_int_equal(n, 0);
 }
@@ -134,8 +134,7 @@ while_another_recovers_nothing_is_done(void **state)
 	bool held;
 
 	leave_file(p, "cat.png", VIEW(PNG), 0);
-	assert_int_equal(
-	    claims_recovery_lease(catalogue_db(p->c), &lease, &held, &f), 0);
+	assert_int_equal(claims_recovery_lease(p->db, &lease, &held, &f), 0);
 	assert_true(held);
 	assert_int_equal(adopted(p), 0);
 	file_lease_fini(&lease);
