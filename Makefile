@@ -40,8 +40,7 @@ unit: check-deps ## the unit tests, in under a minute
 	@$(MAKE) --no-print-directory F=debug units
 	@tests/check --only unit
 
-check: check-deps ## every test, plain and sanitized, and the lint
-	@$(MAKE) --no-print-directory F=release programs
+check: check-deps all ## every test, plain and sanitized, and the lint
 	@$(MAKE) --no-print-directory F=debug programs units
 	@$(MAKE) --no-print-directory F=asan programs units
 	@tests/check
