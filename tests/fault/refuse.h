@@ -12,12 +12,12 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <ftw.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "../unit/folder.h"
 
 enum refuse_kind {
 	REFUSE_MEMORY = 1,
@@ -130,33 +130,19 @@ check_failed(const char *cond, const char *file, int line)
 	exit(1);
 }
 
-enum { SCRATCH_SIZE = 256 };
+enum { SCRATCH_SIZE = FOLDER_SIZE };
 
 /* Makes a folder of the test's own. */
 static inline void
 scratch_make(char path[SCRATCH_SIZE])
 {
-	const char *where = getenv("TMPDIR");
-
-	(void)snprintf(path, SCRATCH_SIZE, "%s/fault.XXXXXX",
-	    where == NULL ? "/tmp" : where);
-	CHECK(mkdtemp(path) != NULL);
-}
-
-static inline int
-scratch_remove_one(
-    const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
+	CHECK(folder_make(path) == 0);
 }
 
 static inline void
 scratch_remove(const char *path)
 {
-	CHECK(nftw(path, scratch_remove_one, 8, FTW_DEPTH | FTW_PHYS) == 0);
+	CHECK(folder_remove(path) == 0);
 }
 
 /* Names in a folder: how many there are, "." and ".." not counted. */

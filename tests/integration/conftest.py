@@ -7,6 +7,7 @@ import pytest
 
 import house as houses
 from house import SLOWNESS, House
+from model_double import GEMINI
 
 TEST_SECONDS = int(60 * SLOWNESS)
 
@@ -73,6 +74,21 @@ def house(shared_house):
     yield shared_house
     assert shared_house.pids() == before
     shared_house.inspect()
+
+
+@pytest.fixture(scope="module")
+def shared_gemini_house():
+    """A house that knows only the newer model."""
+    with houses.a_house(IMAGE_MODELS=GEMINI) as one:
+        yield one
+
+
+@pytest.fixture
+def gemini_house(shared_gemini_house):
+    """The same with a model that has forgotten earlier tests."""
+    shared_gemini_house.model.forget()
+    yield shared_gemini_house
+    shared_gemini_house.inspect()
 
 
 @pytest.fixture

@@ -30,22 +30,6 @@ def dialect(request, house):
         yield house
 
 
-@pytest.fixture(scope="module")
-def shared_gemini_house():
-    """A house that knows only the newer model."""
-    from house import a_house
-    with a_house(IMAGE_MODELS=GEMINI) as one:
-        yield one
-
-
-@pytest.fixture
-def gemini_house(shared_gemini_house):
-    """The same with a forgetful model."""
-    shared_gemini_house.model.forget()
-    yield shared_gemini_house
-    shared_gemini_house.inspect()
-
-
 def assert_kept(house, image: dict, data: bytes, extension: str):
     """The reply, the file and the row agree on the image."""
     assert set(image) == FIELDS, image

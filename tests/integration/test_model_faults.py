@@ -39,14 +39,6 @@ def shared_gemini_house():
         yield one
 
 
-@pytest.fixture
-def gemini_house(shared_gemini_house):
-    """With a model that has forgotten earlier tests."""
-    shared_gemini_house.model.forget()
-    yield shared_gemini_house
-    shared_gemini_house.inspect()
-
-
 def fail(house, status, word, calls, seconds=DEADLINE, **fields):
     """A generation that must fail so, so fast, after so many calls."""
     before = house.files()

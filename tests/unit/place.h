@@ -1,53 +1,41 @@
 /*
  * place - a root folder of its own for each test, and words for what is
- * common to the tests of db, claims and catalogue.
+ * common to the tests of db, claims, catalogue and recover.
  *
- * Included once by a test, after cmocka.h.  The test opens the database or
- * the catalogue in p->root by itself: those that fork do so afterwards.
+ * Included once by a test, after cmocka.h.  The test opens the database in
+ * its fixture by itself (open_it): those that fork do so afterwards.
  */
 #ifndef TESTS_PLACE_H
 #define TESTS_PLACE_H
 
-#include <ftw.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <sqlite3.h>
 
-enum { PLACE_SIZE = 256 };
+#include "disk/claims.h"
+#include "disk/store.h"
+#include "folder.h"
+
+enum { PLACE_SIZE = FOLDER_SIZE };
 
 struct place {
 	char root[PLACE_SIZE];
 };
 
 static inline int
-place_remove_one(
-    const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
-static inline int
 place_make(struct place *p)
 {
-	const char *where = getenv("TMPDIR");
-
-	(void)snprintf(p->root, sizeof p->root, "%s/place.XXXXXX",
-	    where == NULL ? "/tmp" : where);
-	return mkdtemp(p->root) == NULL ? -1 : 0;
+	return folder_make(p->root);
 }
 
 static inline int
 place_remove(const struct place *p)
 {
-	return nftw(p->root, place_remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	return folder_remove(p->root);
 }
 
 /* Opens the database by itself, behind our own modules' back. */
@@ -116,6 +104,58 @@ place_open_gate(const int gate[2])
 {
 	(void)close(gate[0]);
 	(void)close(gate[1]);
+}
+
+/* What a test has; set_up leaves store and database unopened. */
+struct fixture {
+	struct place place;
+	struct store *st;
+	struct db *db;
+	struct claim claim;
+	struct buf reply;
+};
+
+static inline int
+set_up(void **state)
+{
+	struct fixture *p = calloc(1, sizeof *p);
+
+	p->claim = CLAIM_INIT;
+	p->reply = BUF_INIT(CLAIMS_REPLY_MAX);
+	*state = p;
+	return place_make(&p->place);
+}
+
+static inline int
+tear_down(void **state)
+{
+	struct fixture *p = *state;
+	int rc;
+
+	claims_fini(&p->claim);
+	buf_fini(&p->reply);
+	store_close(&p->st);
+	db_close(&p->db);
+	db_close(&p->db);
+	rc = place_remove(&p->place);
+	free(p);
+	return rc;
+}
+
+static inline void
+open_it(struct fixture *p)
+{
+	struct fault f = FAULT_INIT;
+
+	if (db_open(&p->db, p->place.root, &f) == -1)
+		fail_msg("%s", f.text);
+}
+
+static inline void
+open_again(struct fixture *p)
+{
+	db_close(&p->db);
+	open_it(p);
 }
 
 #endif

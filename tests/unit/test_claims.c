@@ -15,55 +15,6 @@
 
 enum { CLAIMERS = 8, DAY_AND_A_BIT_MS = CLAIMS_LIFE_MS + 60000 };
 
-struct fixture {
-	struct place place;
-	struct db *db;
-	struct claim claim;
-	struct buf reply;
-};
-
-static int
-set_up(void **state)
-{
-	struct fixture *p = calloc(1, sizeof *p);
-
-	p->claim = CLAIM_INIT;
-	p->reply = BUF_INIT(CLAIMS_REPLY_MAX);
-	*state = p;
-	return place_make(&p->place);
-}
-
-static int
-tear_down(void **state)
-{
-	struct fixture *p = *state;
-	int rc;
-
-	claims_fini(&p->claim);
-	buf_fini(&p->reply);
-	db_close(&p->db);
-	db_close(&p->db);
-	rc = place_remove(&p->place);
-	free(p);
-	return rc;
-}
-
-static void
-open_it(struct fixture *p)
-{
-	struct fault f = FAULT_INIT;
-
-	if (db_open(&p->db, p->place.root, &f) == -1)
-		fail_msg("%s", f.text);
-}
-
-static void
-open_again(struct fixture *p)
-{
-	db_close(&p->db);
-	open_it(p);
-}
-
 static struct digest
 body_of(const char *text)
 {

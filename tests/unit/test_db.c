@@ -13,42 +13,6 @@
 
 enum { OPENERS = 8, ROUNDS = 40 };
 
-struct fixture {
-	struct place place;
-	struct db *db;
-};
-
-static int
-set_up(void **state)
-{
-	struct fixture *p = calloc(1, sizeof *p);
-
-	*state = p;
-	return place_make(&p->place);
-}
-
-static int
-tear_down(void **state)
-{
-	struct fixture *p = *state;
-	int rc;
-
-	db_close(&p->db);
-	db_close(&p->db);
-	rc = place_remove(&p->place);
-	free(p);
-	return rc;
-}
-
-static void
-open_it(struct fixture *p)
-{
-	struct fault f = FAULT_INIT;
-
-	if (db_open(&p->db, p->place.root, &f) == -1)
-		fail_msg("%s", f.text);
-}
-
 static void
 a_new_database_is_durable(void **state)
 {

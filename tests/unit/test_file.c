@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -16,36 +15,26 @@
 
 #include <cmocka.h>
 
+#include "folder.h"
+
 enum { RACES = 20000, PATH_SIZE = 1024 };
 
 /* Each test has its own folder, removed afterwards with all that is in it. */
 struct place {
-	char path[PATH_SIZE / 4];
+	char path[FOLDER_SIZE];
 	int dir;
 };
 
 static int
 set_up(void **state)
 {
-	const char *where = getenv("TMPDIR");
 	struct place *p = calloc(1, sizeof *p);
 	struct fault f = FAULT_INIT;
 
-	(void)snprintf(p->path, sizeof p->path, "%s/test_file.XXXXXX",
-	    where == NULL ? "/tmp" : where);
 	*state = p;
-	return mkdtemp(p->path) == NULL
+	return folder_make(p->path) == -1
 		   ? -1
 		   : file_open_folder(p->path, &p->dir, &f);
-}
-
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
 }
 
 static int
@@ -55,7 +44,7 @@ tear_down(void **state)
 	int rc;
 
 	(void)close(p->dir);
-	rc = nftw(p->path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	rc = folder_remove(p->path);
 	free(p);
 	return rc;
 }

@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "dialect.h"
+
 #define IMAGE(data) "{\"inlineData\":{\"data\":\"" data "\"}}"
 #define SIGNED "{\"inlineData\":{\"data\":\"DD\"},\"thoughtSignature\":\"s\"}"
 #define THOUGHT                                                                \
@@ -20,66 +22,42 @@
 	"]},\"index\":0" more "}],\"modelVersion\":\"m\"}"
 #define FINISH(reason) ",\"finishReason\":\"" reason "\""
 
-static struct gen_image image;
-static struct json_doc *doc;
-
 static void
 read_reply(const char *text)
 {
-	struct fault f = FAULT_INIT;
-
-	json_close(&doc);
-	assert_int_equal(
-	    json_open(&doc, view_str(text), GEN_JSON_DEPTH_MAX, &f), 0);
-	memset(&image, 0xa5, sizeof image); /* nothing may rely on zeroes */
-	gen_gemini.read(json_root(doc), &image, 1);
-}
-
-static int
-close_doc(void **state)
-{
-	(void)state;
-	json_close(&doc);
-	return 0;
+	dialect_read(&gen_gemini, view_str(text), 1);
 }
 
 static void
 check_ok(const char *reply, const char *base64)
 {
 	read_reply(reply);
-	assert_int_equal(image.outcome, GEN_OK);
-	assert_int_equal(image.why.kind, FAULT_NONE);
-	assert_true(view_is(image.base64, base64));
+	check_image(0, base64);
 }
 
 static void
 check_filtered(const char *reply, const char *details)
 {
 	read_reply(reply);
-	assert_int_equal(image.outcome, GEN_FILTERED);
-	assert_int_equal(image.why.kind, FAULT_FILTERED);
-	assert_string_equal(image.why.details, details);
+	assert_int_equal(images[0].outcome, GEN_FILTERED);
+	assert_int_equal(images[0].why.kind, FAULT_FILTERED);
+	assert_string_equal(images[0].why.details, details);
 }
 
 static void
 check_failed(const char *reply, const char *text)
 {
 	read_reply(reply);
-	assert_int_equal(image.outcome, GEN_FAILED);
-	assert_int_equal(image.why.kind, FAULT_REMOTE);
-	assert_string_equal(image.why.text, text);
-	assert_string_equal(image.why.details, "");
+	assert_int_equal(images[0].outcome, GEN_FAILED);
+	assert_int_equal(images[0].why.kind, FAULT_REMOTE);
+	assert_string_equal(images[0].why.text, text);
+	assert_string_equal(images[0].why.details, "");
 }
 
 static void
 check_written(const struct gen_ask *ask, int call, const char *want)
 {
-	struct buf out = BUF_INIT(4096);
-
-	gen_gemini.write(ask, call, &out);
-	assert_false(out.spoilt);
-	assert_string_equal(buf_str(&out), want);
-	buf_fini(&out);
+	dialect_writes(&gen_gemini, ask, call, want);
 }
 
 static void
@@ -248,14 +226,11 @@ static void
 an_image_over_its_limit_has_failed(void **state)
 {
 	struct buf text = BUF_INIT((size_t)GEN_BASE64_MAX + 200);
-	char *room;
 
 	(void)state;
 	buf_add(&text, VIEW("{\"candidates\":[{\"content\":{\"parts\":["
 			    "{\"inlineData\":{\"data\":\""));
-	room = buf_room(&text, (size_t)GEN_BASE64_MAX + 1);
-	assert_non_null(room);
-	memset(room, 'A', (size_t)GEN_BASE64_MAX + 1);
+	add_too_large_an_image(&text);
 	buf_add(&text, VIEW("\"}}]}}]}"));
 	check_failed(buf_str(&text), "the model returned too large an image");
 	buf_fini(&text);

@@ -9,44 +9,22 @@
 
 #include <cmocka.h>
 
+#include "dialect.h"
+
 #define RECORDED "../shared/data/provider-replies/"
 
 enum { RECORDED_MAX = 1 << 20 };
 
-static struct json_doc *doc;
-static struct gen_image images[GEN_IMAGES_MAX];
-
 static void
 read_view(struct view text, int n)
 {
-	struct fault f = FAULT_INIT;
-
-	json_close(&doc);
-	assert_int_equal(json_open(&doc, text, GEN_JSON_DEPTH_MAX, &f), 0);
-	memset(images, 0xa5, sizeof images); /* nothing may rely on zeroes */
-	gen_imagen.read(json_root(doc), images, n);
+	dialect_read(&gen_imagen, text, n);
 }
 
 static void
 read_reply(const char *text, int n)
 {
 	read_view(view_str(text), n);
-}
-
-static int
-close_doc(void **state)
-{
-	(void)state;
-	json_close(&doc);
-	return 0;
-}
-
-static void
-check_ok(int at, const char *base64)
-{
-	assert_int_equal(images[at].outcome, GEN_OK);
-	assert_int_equal(images[at].why.kind, FAULT_NONE);
-	assert_true(view_is(images[at].base64, base64));
 }
 
 static void
@@ -69,12 +47,7 @@ check_failed(int at)
 static void
 check_written(const struct gen_ask *ask, const char *want)
 {
-	struct buf out = BUF_INIT(4096);
-
-	gen_imagen.write(ask, 0, &out);
-	assert_false(out.spoilt);
-	assert_string_equal(buf_str(&out), want);
-	buf_fini(&out);
+	dialect_writes(&gen_imagen, ask, 0, want);
 }
 
 static void
@@ -122,8 +95,8 @@ images_come_in_their_order_whatever_the_order_of_keys(void **state)
 		   "{\"bytesBase64Encoded\":\"BB\",\"prompt\":\"rewritten\"}"
 		   "]}",
 	    2);
-	check_ok(0, "AA");
-	check_ok(1, "BB");
+	check_image(0, "AA");
+	check_image(1, "BB");
 }
 
 static void
@@ -135,8 +108,8 @@ one_reason_stands_for_all_the_missing(void **state)
 		   "{\"bytesBase64Encoded\":\"AA\"},"
 		   "{\"bytesBase64Encoded\":\"BB\"}]}",
 	    4);
-	check_ok(0, "AA");
-	check_ok(1, "BB");
+	check_image(0, "AA");
+	check_image(1, "BB");
 	check_filtered(2, "filtered out 2 images");
 	check_filtered(3, "filtered out 2 images");
 }
@@ -149,7 +122,7 @@ reasons_given_apiece_are_kept_apiece(void **state)
 		   "{\"raiFilteredReason\":\"second\"},"
 		   "{\"bytesBase64Encoded\":\"AA\"}]}",
 	    3);
-	check_ok(0, "AA");
+	check_image(0, "AA");
 	check_filtered(1, "first");
 	check_filtered(2, "second");
 }
@@ -182,8 +155,8 @@ an_element_with_only_safety_attributes_is_no_image(void **state)
 	    "{\"safetyAttributes\":{\"categories\":[\"Death\"],\"scores\":"
 	    "[0.1]},\"contentType\":\"Positive Prompt\"}]}",
 	    2);
-	check_ok(0, "AA");
-	check_ok(1, "BB");
+	check_image(0, "AA");
+	check_image(1, "BB");
 }
 
 static void
@@ -198,20 +171,17 @@ an_image_without_bytes_has_failed(void **state)
 	check_failed(0);
 	check_failed(1);
 	check_failed(2);
-	check_ok(3, "AA");
+	check_image(3, "AA");
 }
 
 static void
 an_image_over_its_limit_has_failed(void **state)
 {
 	struct buf text = BUF_INIT((size_t)GEN_BASE64_MAX + 100);
-	char *room;
 
 	(void)state;
 	buf_add(&text, VIEW("{\"predictions\":[{\"bytesBase64Encoded\":\""));
-	room = buf_room(&text, (size_t)GEN_BASE64_MAX + 1);
-	assert_non_null(room);
-	memset(room, 'A', (size_t)GEN_BASE64_MAX + 1);
+	add_too_large_an_image(&text);
 	buf_add(&text, VIEW("\"}]}"));
 	read_view(buf_view(&text), 1);
 	buf_fini(&text);
@@ -225,7 +195,7 @@ more_images_than_asked_for_are_left(void **state)
 	read_reply("{\"predictions\":[{\"bytesBase64Encoded\":\"AA\"},"
 		   "{\"bytesBase64Encoded\":\"BB\"}]}",
 	    1);
-	check_ok(0, "AA");
+	check_image(0, "AA");
 }
 
 static void
@@ -321,9 +291,7 @@ recorded_refusal(int status, const char *name)
 
 	if (!load(name, &text))
 		skip();
-	json_close(&doc);
-	assert_int_equal(
-	    json_open(&doc, buf_view(&text), GEN_JSON_DEPTH_MAX, &f), 0);
+	open_doc(buf_view(&text));
 	buf_fini(&text);
 	(void)gen_refusal(status, json_root(doc), &f);
 	return f;

@@ -17,36 +17,18 @@
 
 enum { FAR_TOO_BIG = 30 << 20 };
 
-struct fixture {
-	struct place place;
-	struct store *st;
-	struct db *db;
-};
-
 static int
-set_up(void **state)
+open_both(void **state)
 {
-	struct fixture *p = calloc(1, sizeof *p);
 	struct fault f = FAULT_INIT;
+	struct fixture *p;
 
-	*state = p;
-	if (place_make(&p->place) == -1 ||
-	    store_open(&p->st, p->place.root, &f) == -1)
+	if (set_up(state) == -1)
+		return -1;
+	p = *state;
+	if (store_open(&p->st, p->place.root, &f) == -1)
 		return -1;
 	return db_open(&p->db, p->place.root, &f);
-}
-
-static int
-tear_down(void **state)
-{
-	struct fixture *p = *state;
-	int rc;
-
-	store_close(&p->st);
-	db_close(&p->db);
-	rc = place_remove(&p->place);
-	free(p);
-	return rc;
 }
 
 /* Puts a file among the images, by hand. */
@@ -141,7 +123,7 @@ while_another_recovers_nothing_is_done(void **state)
 	assert_int_equal(adopted(p), 1);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_both, tear_down)
 
 int
 main(void)

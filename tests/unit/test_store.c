@@ -1,6 +1,5 @@
 #include "disk/store.h"
 
-#include <ftw.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -13,11 +12,13 @@
 
 #include <cmocka.h>
 
+#include "folder.h"
+
 enum { PATH_SIZE = 1024 };
 
 /* A store below a root of its own, which is removed afterwards. */
 struct place {
-	char root[PATH_SIZE / 4];
+	char root[FOLDER_SIZE];
 	char folder[PATH_SIZE / 2];
 	struct store *st;
 };
@@ -25,27 +26,15 @@ struct place {
 static int
 set_up(void **state)
 {
-	const char *where = getenv("TMPDIR");
 	struct place *p = calloc(1, sizeof *p);
 	struct fault f = FAULT_INIT;
 
-	(void)snprintf(p->root, sizeof p->root, "%s/test_store.XXXXXX",
-	    where == NULL ? "/tmp" : where);
 	*state = p;
-	if (mkdtemp(p->root) == NULL)
+	if (folder_make(p->root) == -1)
 		return -1;
 	(void)snprintf(
 	    p->folder, sizeof p->folder, "%s/" STORE_FOLDER, p->root);
 	return store_open(&p->st, p->root, &f);
-}
-
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
 }
 
 static int
@@ -56,7 +45,7 @@ tear_down(void **state)
 
 	store_close(&p->st);
 	store_close(&p->st);
-	rc = nftw(p->root, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	rc = folder_remove(p->root);
 	free(p);
 	return rc;
 }
