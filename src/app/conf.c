@@ -52,6 +52,14 @@ is_choice(const struct setting *s, const char *value)
 	return false;
 }
 
+/* No leading zero either: a shell that reads it would take it for octal. */
+static bool
+is_plain_number(const char *text, int64_t *out)
+{
+	return text_number(view_str(text), out) &&
+	       (text[0] != '0' || text[1] == '\0');
+}
+
 static int
 read_setting(struct conf *c, size_t key, struct buf *mistakes, struct fault *f)
 {
@@ -64,7 +72,7 @@ read_setting(struct conf *c, size_t key, struct buf *mistakes, struct fault *f)
 	case SECRET:
 		return secret_set(&c->secret[key], view_str(c->text[key]), f);
 	case NUMBER:
-		if (!text_number(view_str(c->text[key]), &c->number[key]) ||
+		if (!is_plain_number(c->text[key], &c->number[key]) ||
 		    c->number[key] < s->min || c->number[key] > s->max)
 			buf_fmt(mistakes,
 			    "%s must be a whole number from %lld to %lld, not "

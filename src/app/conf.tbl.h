@@ -18,7 +18,7 @@ SETTING(CHOICE, SERVE_FROM_CLOUD, "false", 0, 0, "false",
 SETTING(CHOICE, IMAGE_PROVIDER,   "google", 0, 0, "google",
     "Whose image API to call.")
 SETTING(TEXT,   IMAGE_MODELS,     "imagen-4.0-generate-001,gemini-nano-banana-2.1", 0, 0, "",
-    "Models tried in order; imagen-* speaks :predict, gemini-* speaks :generateContent. One that answers \"not found\" is left out for an hour.")
+    "Models tried in order; imagen-* speaks :predict, gemini-* speaks :generateContent. One that answers \"not found\" is asked last for an hour.")
 SETTING(TEXT,   IMAGE_BASE_URL,   "https://generativelanguage.googleapis.com", 0, 0, "",
     "Where the models are. Plain http:// only for this host itself or with IMAGE_SOCKET.")
 SETTING(PATH,   IMAGE_SOCKET,     "", 0, 0, "",

@@ -12,8 +12,12 @@ enum {
 	NEED_PER_IMAGE = 8 << 20,
 	PROMPT_MAX = 48 << 10,
 	COME_BACK_S = 5,
+	RECORD_ATTEMPTS =
+	    3, /* each waits for other writers as long as db does */
 	MIB = 1 << 20
 };
+
+#define MAYBE_PAID "maybe paid" /* in details: a client may look for it */
 
 struct generate {
 	const struct conf *conf;
@@ -144,7 +148,7 @@ refuse_claim(enum claims_state state, struct fault *f)
 	    "the first request with this Idempotency-Key ended inside a paid "
 	    "call: it may have been paid, so it is not repeated; use a new "
 	    "key to generate again");
-	return fault_details(f, "maybe paid");
+	return fault_details(f, MAYBE_PAID);
 }
 
 /* *go_on: the key is ours, or there is none.  Otherwise the result is the
@@ -198,10 +202,11 @@ guard(struct work *w, struct fault *f)
 {
 	const int64_t reserve =
 	    conf_number(w->g->conf, CONF_DISK_RESERVE_MB) * MIB;
-	const int64_t need =
-	    (int64_t)w->request->ask->num_images * NEED_PER_IMAGE;
+	const int images = w->request->ask->num_images;
+	const int64_t need = (int64_t)images * NEED_PER_IMAGE;
 
-	if (store_guard(w->g->store, need, reserve, f) == -1)
+	if (store_guard(w->g->store, images, need, reserve, f) == -1 ||
+	    db_guard(w->g->db, f) == -1)
 		return -1;
 	if (!w->request->is_wanted(w->request->arg))
 		return fault_set(f, FAULT_PEER,
@@ -384,21 +389,45 @@ nothing_kept(const struct models_answer *answer, struct fault *f)
 	return refused(f, view_str(answer->images[0].why.details));
 }
 
-/* A refusal is an answer, too: the same key gives it again. */
+/* What the claim is to remember: the result, or why all was refused.  A
+ * refusal is an answer, too: the same key gives it again. */
+static void
+write_answer(
+    const struct work *w, const struct fault *refusal, struct buf *memory)
+{
+	if (refusal == NULL)
+		write_memory(w->result, memory);
+	else
+		buf_fmt(memory, "\n%s", refusal->details);
+}
+
+/* It is paid for: a catalogue that is busy is asked again. */
+static int
+record_stubbornly(struct work *w, struct view memory, struct fault *f)
+{
+	struct fault last;
+	int i, rc = -1;
+
+	for (i = 0; i < RECORD_ATTEMPTS && rc == -1; i++) {
+		last = FAULT_INIT;
+		rc = catalogue_record(w->g->db, w->rows,
+		    (size_t)w->result->count, &w->claim, memory, &last);
+	}
+	if (rc == -1)
+		*f = last;
+	return rc;
+}
+
 static int
 record(struct work *w, const struct fault *refusal, struct fault *f)
 {
 	struct buf memory = BUF_INIT(CLAIMS_REPLY_MAX);
 	int rc = -1;
 
-	if (refusal == NULL)
-		write_memory(w->result, &memory);
-	else
-		buf_fmt(&memory, "\n%s", refusal->details);
+	write_answer(w, refusal, &memory);
 	if (buf_done(&memory, f) == 0 &&
 	    (w->result->count == 0 || store_sync(w->g->store, f) == 0))
-		rc = catalogue_record(w->g->db, w->rows,
-		    (size_t)w->result->count, &w->claim, buf_view(&memory), f);
+		rc = record_stubbornly(w, buf_view(&memory), f);
 	buf_fini(&memory);
 	return rc;
 }
@@ -419,23 +448,25 @@ settle(struct work *w, struct fault *f)
 	return -1;
 }
 
+/* It failed; the client learns whether it may cost something. */
+static int
+give_up(struct work *w, bool maybe_paid, struct fault *f)
+{
+	leave_claim(w, maybe_paid);
+	return maybe_paid ? fault_details(f, MAYBE_PAID) : -1;
+}
+
 /* Pays: from here on every way out must settle the claim. */
 static int
 pay(struct work *w, struct fault *f)
 {
-	if (guard(w, f) == -1) {
-		leave_claim(w, false);
-		return -1;
-	}
-	if (call_model(w, f) == -1) {
-		leave_claim(w, w->result->answer.maybe_paid);
-		return -1;
-	}
+	if (guard(w, f) == -1)
+		return give_up(w, false, f);
+	if (call_model(w, f) == -1)
+		return give_up(w, w->result->answer.maybe_paid, f);
 	if (settle(w, f) == 0)
 		return 0;
-	if (f->kind != FAULT_FILTERED)
-		leave_claim(w, true);
-	return -1;
+	return f->kind == FAULT_FILTERED ? -1 : give_up(w, true, f);
 }
 
 int

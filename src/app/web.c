@@ -19,6 +19,7 @@ struct web {
 	struct store *store;
 	struct db *db;
 	struct generate *generate;
+	bool is_behind; /* images were kept that have no row yet */
 };
 
 /* body: whole and application/json where the route takes one, else empty. */
@@ -180,6 +181,7 @@ run_generation(struct web *w, struct exchange *x, const struct ask *ask,
 		rc = answer_generate(
 		    &x->reply, w->store, &result, ask->include_base64, f);
 	}
+	w->is_behind |= rc == -1 && result.count > 0;
 	generate_result_fini(&result);
 	return rc;
 }
@@ -214,6 +216,42 @@ handle(struct web *w, struct exchange *x, const struct route *route,
 	return rc;
 }
 
+static int
+put_right(struct web *w, struct fault *f)
+{
+	int adopted = 0;
+
+	if (recover(w->store, w->db, &adopted, f) == -1)
+		return -1;
+	if (adopted > 0)
+		log_event(LOG_WARN, "adopted images without a row",
+		    LOG_NUMBER("images", adopted));
+	return 0;
+}
+
+/* Between requests: what could not be recorded then may be recorded now. */
+static void
+catch_up(struct web *w)
+{
+	struct fault f = FAULT_INIT;
+
+	w->is_behind = put_right(w, &f) == -1;
+	if (w->is_behind)
+		log_event(LOG_ERROR, "images without a row",
+		    LOG_TEXT("message", view_str(f.text)));
+}
+
+static int
+open_parts(struct web *w, const struct conf *conf, struct fault *f)
+{
+	const char *root = conf_text(conf, CONF_CHARREF_ROOT);
+
+	if (store_open(&w->store, root, f) == -1 ||
+	    db_open(&w->db, root, f) == -1 || put_right(w, f) == -1)
+		return -1;
+	return generate_open(&w->generate, conf, w->store, w->db, f);
+}
+
 void
 web_serve(struct web *w, struct fcgi *c)
 {
@@ -228,22 +266,8 @@ web_serve(struct web *w, struct fcgi *c)
 		reply_fault(&x.reply, &f,
 		    f.kind == FAULT_METHOD ? allowed_methods(route) : "");
 	exchange_end(&x, &f);
-}
-
-static int
-open_parts(struct web *w, const struct conf *conf, struct fault *f)
-{
-	const char *root = conf_text(conf, CONF_CHARREF_ROOT);
-	int adopted = 0;
-
-	if (store_open(&w->store, root, f) == -1 ||
-	    db_open(&w->db, root, f) == -1 ||
-	    recover(w->store, w->db, &adopted, f) == -1)
-		return -1;
-	if (adopted > 0)
-		log_event(LOG_WARN, "adopted images without a row",
-		    LOG_NUMBER("images", adopted));
-	return generate_open(&w->generate, conf, w->store, w->db, f);
+	if (w->is_behind)
+		catch_up(w);
 }
 
 int

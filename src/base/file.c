@@ -367,8 +367,17 @@ file_size(int dir, const char *name)
 	return st.st_size;
 }
 
+bool
+file_is_folder(int dir, const char *path)
+{
+	struct stat ours, there;
+
+	return fstat(dir, &ours) == 0 && stat(path, &there) == 0 &&
+	       ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+}
+
 int
-file_free_space(int dir, int64_t *bytes, bool *inodes_left, struct fault *f)
+file_free_space(int dir, int64_t *bytes, int64_t *files, struct fault *f)
 {
 	struct statvfs vfs;
 
@@ -379,7 +388,9 @@ file_free_space(int dir, int64_t *bytes, bool *inodes_left, struct fault *f)
 	else
 		*bytes = (int64_t)(vfs.f_bavail * vfs.f_frsize);
 	/* Filesystems that make inodes as they need them count none. */
-	*inodes_left = vfs.f_files == 0 || vfs.f_favail > 0;
+	*files = vfs.f_files == 0 || vfs.f_favail > INT64_MAX
+		     ? INT64_MAX
+		     : (int64_t)vfs.f_favail;
 	return 0;
 }
 

@@ -68,9 +68,12 @@ int file_read(int dir, const char *name, struct buf *out, struct fault *f);
 /* Size in bytes of a regular file (links are not followed), or -1. */
 int64_t file_size(int dir, const char *name);
 
-/* Free bytes for us on the filesystem of dir; *inodes_left when it counts. */
-int file_free_space(
-    int dir, int64_t *bytes, bool *inodes_left, struct fault *f);
+/* Is dir still the folder at that path? */
+bool file_is_folder(int dir, const char *path);
+
+/* What the filesystem of dir still has room for, for us; INT64_MAX files
+ * where they are not counted. */
+int file_free_space(int dir, int64_t *bytes, int64_t *files, struct fault *f);
 
 struct file_lease {
 	int fd; /* owned, -1 when not held */

@@ -216,6 +216,21 @@ db_last_row(const struct db *db)
 	return sqlite3_last_insert_rowid(db->sqlite);
 }
 
+/* What is written into a file that was removed under us would be lost. */
+static int
+must_be_in_place(struct db *db, struct fault *f)
+{
+	int moved = 0;
+
+	if (sqlite3_file_control(db->sqlite, "main", SQLITE_FCNTL_HAS_MOVED,
+		&moved) == SQLITE_OK &&
+	    moved == 0)
+		return 0;
+	return fault_set(f, FAULT_CATALOGUE,
+	    "catalogue.db was removed or replaced under us: restart the "
+	    "workers");
+}
+
 /* ROLLBACK is prepared first, so that undoing needs no memory. */
 int
 db_begin(struct db *db, struct fault *f)
@@ -225,6 +240,8 @@ db_begin(struct db *db, struct fault *f)
 
 	if (undo.rc != SQLITE_OK)
 		return refused(db, undo.rc, f);
+	if (must_be_in_place(db, f) == -1)
+		return -1;
 	q = db_ask(db, begin);
 	return db_run(&q, f);
 }
@@ -245,6 +262,15 @@ db_finish(struct db *db, int rc, struct fault *f)
 		db_end(&q);
 	}
 	return rc;
+}
+
+int
+db_guard(struct db *db, struct fault *f)
+{
+	const int rc = db_begin(db, f);
+
+	(void)db_finish(db, -1, f);
+	return rc == 0 ? 0 : fault_while(f, "write to the catalogue");
 }
 
 static int

@@ -38,6 +38,10 @@ int db_folder(const struct db *db);
 int db_begin(struct db *db, struct fault *f);
 int db_finish(struct db *db, int rc, struct fault *f);
 
+/* Could something be written now?  Asked before what must be recorded is
+ * paid for; waits for other writers as db_begin does. */
+int db_guard(struct db *db, struct fault *f);
+
 /*
  * A statement on its way: its values are given in order, and the first
  * that SQLite refuses spoils it: step then says so.

@@ -3,38 +3,48 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 struct store {
-	int dir;
+	char *path; /* owned: root/STORE_FOLDER */
+	int dir;    /* owned, -1 when closed    */
 };
+
+static int
+open_folder(struct store *st, struct fault *f)
+{
+	int dir;
+
+	if (file_make_folders(st->path, f) == -1 ||
+	    file_open_folder(st->path, &dir, f) == -1)
+		return -1;
+	if (st->dir != -1)
+		(void)close(st->dir);
+	st->dir = dir;
+	return 0;
+}
 
 int
 store_open(struct store **out, const char *root, struct fault *f)
 {
 	struct store *st = calloc(1, sizeof *st);
-	struct buf path = BUF_INIT(PATH_MAX);
-	int rc = -1;
 
 	if (st == NULL)
 		return fault_set(f, FAULT_MEMORY, "store");
 	st->dir = -1;
-	buf_fmt(&path, "%s/" STORE_FOLDER, root);
-	if (buf_done(&path, f) == -1 ||
-	    file_make_folders(buf_str(&path), f) == -1 ||
-	    file_open_folder(buf_str(&path), &st->dir, f) == -1)
-		goto out;
+	if (asprintf(&st->path, "%s/" STORE_FOLDER, root) == -1) {
+		st->path = NULL;
+		(void)fault_set(f, FAULT_MEMORY, "store");
+	}
+	if (st->path == NULL || open_folder(st, f) == -1) {
+		store_close(&st);
+		return -1;
+	}
 	*out = st;
-	st = NULL;
-	rc = 0;
-out:
-	buf_fini(&path);
-	store_close(&st);
-	return rc;
+	return 0;
 }
 
 void
@@ -44,6 +54,7 @@ store_close(struct store **st)
 		return;
 	if ((*st)->dir != -1)
 		(void)close((*st)->dir);
+	free((*st)->path);
 	free(*st);
 	*st = NULL;
 }
@@ -109,21 +120,34 @@ store_size(struct store *st, const struct image_id *id, enum sniff_kind kind)
 	return file_size(st->dir, name);
 }
 
-int
-store_guard(struct store *st, int64_t need_bytes, int64_t reserve_bytes,
-    struct fault *f)
+/* A draft shows more than the numbers do: a folder that is read-only or
+ * closed to us has room, too. */
+static int
+try_a_draft(struct store *st, struct fault *f)
 {
-	bool inodes_left;
-	int64_t bytes;
+	struct file_draft draft = FILE_DRAFT_INIT;
+	const int rc = file_draft_open(&draft, st->dir, f);
 
-	MUST(need_bytes >= 0 && reserve_bytes >= 0);
-	if (file_free_space(st->dir, &bytes, &inodes_left, f) == -1)
+	file_draft_fini(&draft);
+	return rc == 0 ? 0 : fault_while(f, "keep an image");
+}
+
+int
+store_guard(struct store *st, int files, int64_t need_bytes,
+    int64_t reserve_bytes, struct fault *f)
+{
+	int64_t bytes, inodes;
+
+	MUST(files >= 0 && need_bytes >= 0 && reserve_bytes >= 0);
+	if (!file_is_folder(st->dir, st->path) && open_folder(st, f) == -1)
 		return -1;
-	if (!inodes_left || bytes < reserve_bytes ||
+	if (file_free_space(st->dir, &bytes, &inodes, f) == -1)
+		return -1;
+	if (inodes < files || bytes < reserve_bytes ||
 	    bytes - reserve_bytes < need_bytes)
 		return fault_set(
 		    f, FAULT_FULL, "too little disk space for another image");
-	return 0;
+	return try_a_draft(st, f);
 }
 
 /* True for exactly the names that store_name writes. */

@@ -48,11 +48,13 @@ int64_t store_size(
     struct store *st, const struct image_id *id, enum sniff_kind kind);
 
 /*
- * FAULT_FULL unless need_bytes fit and reserve_bytes would still be free,
- * with an inode to spare.  Asked before anything is paid for.
+ * Asked before anything is paid for: can `files` images of need_bytes
+ * together be kept here, with reserve_bytes still free?  FAULT_FULL when
+ * there is too little room, FAULT_DISK when the folder takes no file.  A
+ * folder that was removed or replaced is made and opened anew.
  */
-int store_guard(struct store *st, int64_t need_bytes, int64_t reserve_bytes,
-    struct fault *f);
+int store_guard(struct store *st, int files, int64_t need_bytes,
+    int64_t reserve_bytes, struct fault *f);
 
 /*
  * Goes through the folder: drafts whose owner is dead are removed, and each

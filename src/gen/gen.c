@@ -184,6 +184,16 @@ refused_400(const struct json_value *error, struct fault *f)
 	return add_codes(error, f);
 }
 
+/* A proxy that knows no such path answers 404 as well, in its own words. */
+static int
+refused_404(const struct json_value *error, struct fault *f)
+{
+	if (view_is(json_text(json_member(error, "status")), "NOT_FOUND"))
+		return fault_set(f, FAULT_ABSENT, "no such model");
+	return fault_set(f, FAULT_REMOTE,
+	    "the model API's address answered 404: check IMAGE_BASE_URL");
+}
+
 static int
 refused_429(const struct json_value *root, struct fault *f)
 {
@@ -210,7 +220,7 @@ gen_refusal(int status, const struct json_value *root, struct fault *f)
 		    "what it may do");
 		return add_codes(error, f);
 	case 404:
-		return fault_set(f, FAULT_ABSENT, "no such model");
+		return refused_404(error, f);
 	case 429:
 		return refused_429(root, f);
 	case 503:

@@ -75,9 +75,12 @@ struct gen_dialect {
  * about the prompt (a blocked one).  root may be NULL: not JSON.
  *
  *   400 blocked prompt  FILTERED      401 403 bad key   REMOTE
- *   404 unknown model   ABSENT        429 503           BUSY + retry_after_s
+ *   404 unknown model   ABSENT        other 404         REMOTE
+ *   429 503             BUSY + retry_after_s
  *   500 and others      REMOTE        504               SLOW
  *
+ * An unknown model is one of which Google's envelope says NOT_FOUND; any
+ * other 404 comes from a wrong address, and tells nothing about the model.
  * retry_after_s is what gen_wait_s says without a header.
  */
 int gen_refusal(int status, const struct json_value *root, struct fault *f);

@@ -538,11 +538,30 @@ leave_out(struct model *model)
 	    LOG_WARN, "model gone", LOG_TEXT("model", view_str(model->name)));
 }
 
+/*
+ * Whose turn it is when: as listed, but those that are left out come last.
+ * They are asked only when all the others are gone too, since their 404 is
+ * free and no answer is left to lose.
+ */
+static void
+line_up(struct models *m, struct model *turns[MODELS_MAX])
+{
+	const int64_t now_ms = clock_ticks_ms();
+	size_t i, n = 0;
+
+	for (i = 0; i < m->count; i++)
+		if (m->list[i].gone_until_ms <= now_ms)
+			turns[n++] = &m->list[i];
+	for (i = 0; i < m->count; i++)
+		if (m->list[i].gone_until_ms > now_ms)
+			turns[n++] = &m->list[i];
+}
+
 int
 models_ask(struct models *m, const struct gen_ask *ask, int64_t deadline_ms,
     struct models_answer *answer, struct fault *f)
 {
-	bool asked = false;
+	struct model *turns[MODELS_MAX];
 	struct round r;
 	size_t i;
 	int rc;
@@ -556,18 +575,18 @@ models_ask(struct models *m, const struct gen_ask *ask, int64_t deadline_ms,
 	answer->docs = calloc(1, sizeof *answer->docs);
 	if (answer->docs == NULL)
 		return fault_set(f, FAULT_MEMORY, "ask the models");
+	line_up(m, turns);
 	for (i = 0; i < m->count; i++) {
-		if (m->list[i].gone_until_ms > clock_ticks_ms())
-			continue;
-		if (asked && !is_wanted(ask))
+		if (i > 0 && !is_wanted(ask))
 			return nobody_waits(f);
-		asked = true;
-		round_init(&r, &m->list[i], ask, answer);
+		round_init(&r, turns[i], ask, answer);
 		rc = ask_model(m, &r, deadline_ms, f);
+		if (rc == 0)
+			turns[i]->gone_until_ms = 0; /* it came back */
 		if (rc == 0 || f->kind != FAULT_ABSENT)
 			return rc;
 		*f = FAULT_INIT; /* perhaps the next one exists */
-		leave_out(&m->list[i]);
+		leave_out(turns[i]);
 	}
 	return fault_set(f, FAULT_REMOTE,
 	    "none of the models exists any more: check IMAGE_MODELS");

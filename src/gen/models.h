@@ -2,11 +2,12 @@
  * models - asks the first model of the list that can answer.
  *
  * A model's name chooses its dialect (imagen-* speaks :predict, gemini-*
- * :generateContent).  One that answers "not found" is left out for
- * MODELS_GONE_MS.  Sent again within the deadline, and for as long as the
- * images are wanted: 429 and 503 when gen_wait_ms says so, and 500 once;
- * never after a timeout or a connection that broke once some of the request
- * was sent, for that may have been paid for.
+ * :generateContent).  One of which Google says that it is not found is left
+ * out for MODELS_GONE_MS, as long as another one answers: when no other is
+ * left it is asked again, which costs nothing.  Sent again within the deadline,
+ * and for as long as the images are wanted: 429 and 503 when gen_wait_ms says
+ * so, and 500 once; never after a timeout or a connection that broke once some
+ * of the request was sent, for that may have been paid for.
  */
 #ifndef GEN_MODELS_H
 #define GEN_MODELS_H
@@ -52,9 +53,10 @@ struct models_answer {
 /*
  * 0: at least one call was answered with 200, and every image has its
  * outcome, even if none is OK.  -1: no call was; f is the first call's
- * fault as gen_refusal and net/http have it, and REMOTE when every model
- * is gone or when no key is set, or PEER when the images are no longer
- * wanted and one more attempt was due.  deadline_ms is in clock_ticks_ms.
+ * fault as gen_refusal and net/http have it, and REMOTE when every model,
+ * each asked once, is gone or when no key is set, or PEER when the images are
+ * no longer wanted and one more attempt was due.  deadline_ms is in
+ * clock_ticks_ms.
  */
 int models_ask(struct models *m, const struct gen_ask *ask, int64_t deadline_ms,
     struct models_answer *answer, struct fault *f);

@@ -298,10 +298,16 @@ fcgi_param(const struct fcgi *c, const char *name)
 	return value == NULL ? "" : value;
 }
 
-bool
-fcgi_has_param(const struct fcgi *c, const char *name)
+int
+fcgi_param_count(const struct fcgi *c, const char *name)
 {
-	return FCGX_GetParam(name, c->request.envp) != NULL;
+	const size_t n = strlen(name);
+	char **pair;
+	int count = 0;
+
+	for (pair = c->request.envp; *pair != NULL; pair++)
+		count += strncmp(*pair, name, n) == 0 && (*pair)[n] == '=';
+	return count;
 }
 
 static int

@@ -43,7 +43,9 @@ int fcgi_left(const struct fcgi *c, struct fault *f);
 
 /* A parameter of the request in hand; "" when it is absent. */
 const char *fcgi_param(const struct fcgi *c, const char *name);
-bool fcgi_has_param(const struct fcgi *c, const char *name);
+
+/* How often it was given: a header that a client repeats comes again. */
+int fcgi_param_count(const struct fcgi *c, const char *name);
 
 /*
  * Appends the whole body.  FAULT_LARGE over max bytes, FAULT_INPUT when its

@@ -344,3 +344,16 @@ def test_text_in_an_error_is_quoted_and_cut(house):
     reply = house.http.post(body(aspect_ratio=evil))
     assert_refused(house, reply, 422, "ValidationError", "aspect_ratio")
     assert len(reply.body) < 1000
+
+
+def test_two_idempotency_keys_are_refused(house):
+    """Which of them would be the one that never pays twice?"""
+    text = body()
+    said = house.http.raw(
+        b"POST /api/mv/generate_character_reference HTTP/1.1\r\n"
+        b"Host: x\r\nConnection: close\r\n"
+        b"Content-Type: application/json\r\n"
+        b"Idempotency-Key: one\r\nIdempotency-Key: two\r\n"
+        b"Content-Length: %d\r\n\r\n" % len(text) + text)
+    assert b" 400 " in said.split(b"\r\n")[0]
+    assert b"Idempotency-Key must be given once" in said

@@ -63,13 +63,14 @@ a_variable_that_is_empty_counts_as_unset(void **state)
 static void
 all_mistakes_are_reported_at_once_by_name(void **state)
 {
-	static char port[] = "PORT=70000", deadline[] = "GENERATE_DEADLINE=x",
+	static char port[] = "PORT=70000", workers[] = "FAST_WORKERS=08",
+		    deadline[] = "GENERATE_DEADLINE=x",
 		    models[] = "IMAGE_MODELS=dall-e-3", level[] = "LOG_LEVEL=x",
 		    prompt[] = "IMAGE_PROMPT=no place",
 		    url[] = "IMAGE_BASE_URL=http://example.com",
 		    cloud[] = "SERVE_FROM_CLOUD=true";
-	char *variables[] = { port, deadline, models, level, prompt, url, cloud,
-		NULL };
+	char *variables[] = { port, workers, deadline, models, level, prompt,
+		url, cloud, NULL };
 	struct buf mistakes;
 	struct conf *c;
 	size_t i;

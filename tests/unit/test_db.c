@@ -26,6 +26,39 @@ a_new_database_is_durable(void **state)
 	    1);
 }
 
+static void
+a_database_that_was_removed_is_not_written_to(void **state)
+{
+	struct fixture *p = *state;
+	struct fault f = FAULT_INIT;
+	char path[PLACE_SIZE + 16];
+
+	open_it(p);
+	assert_int_equal(db_guard(p->db, &f), 0);
+	(void)snprintf(path, sizeof path, "%s/catalogue.db", p->place.root);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(db_guard(p->db, &f), -1);
+	assert_int_equal(f.kind, FAULT_CATALOGUE);
+	assert_true(view_has(view_str(f.text), "restart the workers"));
+	open_again(p);
+	f = FAULT_INIT;
+	assert_int_equal(db_guard(p->db, &f), 0);
+}
+
+static void
+a_guard_keeps_no_lock(void **state)
+{
+	struct fixture *p = *state;
+	struct fault f = FAULT_INIT;
+	struct db *other = NULL;
+
+	open_it(p);
+	assert_int_equal(db_open(&other, p->place.root, &f), 0);
+	assert_int_equal(db_guard(p->db, &f), 0);
+	assert_int_equal(db_guard(other, &f), 0);
+	db_close(&other);
+}
+
 static const char insert[] =
     "INSERT INTO requests (key, body_sha256, state, created_at, reply)"
     " VALUES (?, '', 'running', ?, ?)";
@@ -238,6 +271,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_new_database_is_durable),
+		TEST(a_database_that_was_removed_is_not_written_to),
+		TEST(a_guard_keeps_no_lock),
 		TEST(what_is_given_is_what_comes_back),
 		TEST(what_is_not_kept_is_gone),
 		TEST(a_statement_sqlite_refuses_is_a_fault),

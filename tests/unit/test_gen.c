@@ -61,7 +61,7 @@ each_status_has_its_kind_even_without_a_document(void **state)
 		{ 400, FAULT_REMOTE, 0 },
 		{ 401, FAULT_REMOTE, 0 },
 		{ 403, FAULT_REMOTE, 0 },
-		{ 404, FAULT_ABSENT, 0 },
+		{ 404, FAULT_REMOTE, 0 },
 		{ 429, FAULT_BUSY, 30 },
 		{ 500, FAULT_REMOTE, 0 },
 		{ 503, FAULT_BUSY, 10 },
@@ -134,6 +134,34 @@ a_bad_key_names_the_setting_to_look_at(void **state)
 	    "\"status\":\"PERMISSION_DENIED\"}}");
 	assert_non_null(strstr(f.text, "check GEMINI_API_KEY"));
 	assert_string_equal(f.details, "PERMISSION_DENIED");
+}
+
+static void
+only_googles_own_404_means_that_the_model_is_gone(void **state)
+{
+	static const char *const others[] = { "null", "[]", "{}", "\"x\"",
+		"{\"detail\":\"Not Found\"}", "{\"error\":\"Not Found\"}",
+		"{\"error\":null}", "{\"error\":[]}", "{\"error\":{}}",
+		"{\"error\":{\"message\":\"no route\",\"code\":404}}",
+		"{\"error\":{\"status\":404}}", "{\"status\":\"NOT_FOUND\"}" };
+	struct fault f;
+	size_t i;
+
+	(void)state;
+	f = refusal(404,
+	    "{\"error\":{\"code\":404,\"message\":\"models/x is not found for "
+	    "API version v1beta\",\"status\":\"NOT_FOUND\"}}");
+	assert_int_equal(f.kind, FAULT_ABSENT);
+	f = refusal(404, "[{\"error\":{\"status\":\"NOT_FOUND\"}}]");
+	assert_int_equal(f.kind, FAULT_ABSENT);
+	for (i = 0; i < sizeof others / sizeof others[0]; i++) {
+		f = refusal(404, others[i]);
+		assert_int_equal(f.kind, FAULT_REMOTE);
+		assert_string_equal(f.text,
+		    "the model API's address answered 404: check "
+		    "IMAGE_BASE_URL");
+		assert_string_equal(f.details, "");
+	}
 }
 
 static void
@@ -344,6 +372,7 @@ main(void)
 		T(a_blocked_prompt_is_filtered_with_the_models_words),
 		T(a_bad_parameter_is_not_a_blocked_prompt),
 		T(a_bad_key_names_the_setting_to_look_at),
+		T(only_googles_own_404_means_that_the_model_is_gone),
 		T(upstream_words_stay_out),
 		T(the_envelope_may_be_in_an_array_or_a_mere_string),
 		T(documents_of_another_shape_do_no_harm),

@@ -37,7 +37,8 @@
 	REPLY("400",                                                           \
 	    "{\"error\":{\"code\":400,\"message\":\"violate Google's "         \
 	    "Responsible AI practices\"}}")
-#define GONE REPLY("404", "{\"error\":{\"code\":404}}")
+#define GONE REPLY("404", "{\"error\":{\"code\":404,\"status\":\"NOT_FOUND\"}}")
+#define ASTRAY REPLY("404", "<html>404 Not Found</html>")
 #define BROKEN REPLY("500", "oops")
 #define WAIT(status, seconds)                                                  \
 	"HTTP/1.1 " status " X\r\nRetry-After: " seconds "\r\n\r\n"
@@ -671,18 +672,85 @@ a_model_that_is_gone_is_left_out_from_then_on(void **state)
 }
 
 static void
-a_list_of_models_that_are_gone_is_not_asked(void **state)
+a_404_that_is_not_googles_takes_no_model_away(void **state)
 {
 	(void)state;
-	PLAY({ .reply = GONE }, { .reply = GONE }, { .reply = GONE });
+	PLAY({ .reply = ASTRAY }, { .reply = ASTRAY }, { .reply = TWO_IMAGES });
 	open_models("imagen-4,gemini-2.1");
 	assert_int_equal(ask(2, SOON_MS), -1);
 	assert_int_equal(fault.kind, FAULT_REMOTE);
-	assert_non_null(strstr(fault.text, "IMAGE_MODELS"));
+	assert_non_null(strstr(fault.text, "IMAGE_BASE_URL"));
 	assert_false(answer.maybe_paid);
 	assert_int_equal(ask(2, SOON_MS), -1);
-	assert_int_equal(fault.kind, FAULT_REMOTE);
+	assert_int_equal(ask(2, SOON_MS), 0);
+	assert_string_equal(answer.model, "imagen-4");
 	assert_int_equal(scripted_end(&server), 3);
+}
+
+/* Asks for two images, of which no model knows anything. */
+static void
+check_all_gone(void)
+{
+	assert_int_equal(ask(2, SOON_MS), -1);
+	assert_int_equal(fault.kind, FAULT_REMOTE);
+	assert_string_equal(fault.text,
+	    "none of the models exists any more: check IMAGE_MODELS");
+	assert_false(answer.maybe_paid);
+}
+
+static void
+a_list_of_models_that_are_gone_is_asked_again(void **state)
+{
+	(void)state;
+	PLAY({ .reply = GONE }, { .reply = GONE }, { .reply = GONE },
+	    { .reply = GONE }, { .reply = GONE }, { .reply = GONE });
+	open_models("imagen-4,gemini-2.1");
+	check_all_gone();
+	check_all_gone();
+	assert_int_equal(scripted_end(&server), 6);
+	assert_int_equal(scripted_said(&server, "imagen-4"), 2);
+}
+
+static void
+the_only_model_is_back_as_soon_as_it_answers(void **state)
+{
+	(void)state;
+	PLAY({ .reply = GONE }, { .reply = TWO_IMAGES });
+	open_models("imagen-4");
+	check_all_gone();
+	assert_int_equal(ask(2, SOON_MS), 0);
+	assert_int_equal(scripted_end(&server), 2);
+	check_outcomes(2, 0, 0);
+}
+
+static void
+a_model_that_came_back_is_asked_before_one_that_did_not(void **state)
+{
+	(void)state;
+	PLAY({ .reply = GONE }, { .reply = GONE }, { .reply = GONE },
+	    { .reply = ONE_IMAGE }, { .reply = ONE_IMAGE });
+	open_models("imagen-4,gemini-2.1");
+	assert_int_equal(ask(1, SOON_MS), -1);
+	assert_int_equal(ask(1, SOON_MS), 0);
+	assert_int_equal(ask(1, SOON_MS), 0);
+	assert_int_equal(scripted_end(&server), 5);
+	assert_string_equal(answer.model, "gemini-2.1");
+	assert_int_equal(scripted_said(&server, "imagen-4"), 2);
+}
+
+static void
+a_model_left_out_is_asked_when_the_last_other_is_gone(void **state)
+{
+	(void)state;
+	PLAY({ .reply = GONE }, { .reply = ONE_IMAGE }, { .reply = GONE },
+	    { .reply = TWO_IMAGES }, { .reply = TWO_IMAGES });
+	open_models("imagen-4,gemini-2.1");
+	assert_int_equal(ask(1, SOON_MS), 0);
+	assert_int_equal(ask(1, SOON_MS), 0);
+	assert_string_equal(answer.model, "imagen-4");
+	assert_int_equal(ask(1, SOON_MS), 0);
+	assert_string_equal(answer.model, "imagen-4");
+	assert_int_equal(scripted_end(&server), 5);
 }
 
 static void
@@ -800,7 +868,11 @@ main(void)
 		T(what_may_have_been_paid_is_never_sent_twice),
 		T(no_connection_costs_nothing),
 		T(a_model_that_is_gone_is_left_out_from_then_on),
-		T(a_list_of_models_that_are_gone_is_not_asked),
+		T(a_404_that_is_not_googles_takes_no_model_away),
+		T(a_list_of_models_that_are_gone_is_asked_again),
+		T(the_only_model_is_back_as_soon_as_it_answers),
+		T(a_model_that_came_back_is_asked_before_one_that_did_not),
+		T(a_model_left_out_is_asked_when_the_last_other_is_gone),
 		T(a_model_that_only_one_call_misses_is_not_gone),
 		T(a_stand_in_may_be_asked_without_a_key),
 		T(google_is_not_asked_without_a_key),

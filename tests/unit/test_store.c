@@ -205,15 +205,32 @@ a_guard_speaks_before_the_disk_is_full(void **state)
 	struct place *p = *state;
 	struct fault f = FAULT_INIT;
 
-	assert_int_equal(store_guard(p->st, 4096, 0, &f), 0);
-	assert_int_equal(store_guard(p->st, INT64_MAX, 0, &f), -1);
+	assert_int_equal(store_guard(p->st, 1, 4096, 0, &f), 0);
+	assert_int_equal(store_guard(p->st, 1, INT64_MAX, 0, &f), -1);
 	assert_int_equal(f.kind, FAULT_FULL);
 	f = FAULT_INIT;
-	assert_int_equal(store_guard(p->st, 0, INT64_MAX, &f), -1);
+	assert_int_equal(store_guard(p->st, 0, 0, INT64_MAX, &f), -1);
 	assert_int_equal(f.kind, FAULT_FULL);
 	f = FAULT_INIT;
-	assert_int_equal(store_guard(p->st, INT64_MAX, INT64_MAX, &f), -1);
+	assert_int_equal(store_guard(p->st, 1, INT64_MAX, INT64_MAX, &f), -1);
 	assert_int_equal(f.kind, FAULT_FULL);
+}
+
+static void
+a_guard_makes_a_folder_that_was_taken_away_anew(void **state)
+{
+	const struct image_id id = id_of("after");
+	struct place *p = *state;
+	struct fault f = FAULT_INIT;
+	char away[PATH_SIZE + 8];
+
+	(void)snprintf(away, sizeof away, "%s.away", p->folder);
+	assert_int_equal(rename(p->folder, away), 0);
+	assert_int_equal(store_guard(p->st, 1, 1, 0, &f), 0);
+	assert_int_equal(
+	    store_put(p->st, &id, SNIFF_PNG, VIEW("bytes"), &f), 0);
+	assert_true(is_there(p, "after.png"));
+	assert_false(is_there(p, ".draft-"));
 }
 
 struct seen {
@@ -341,6 +358,7 @@ main(void)
 		TEST(two_stores_share_a_folder),
 		TEST(a_root_that_is_a_file_is_a_fault),
 		TEST(a_guard_speaks_before_the_disk_is_full),
+		TEST(a_guard_makes_a_folder_that_was_taken_away_anew),
 		TEST(a_sweep_reports_exactly_what_is_named_like_an_image),
 		TEST(a_sweep_can_be_stopped_and_begun_again),
 		TEST(a_sweep_takes_the_drafts_of_the_dead_alone),
