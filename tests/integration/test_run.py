@@ -20,8 +20,8 @@ import pytest
 
 import wire
 from house import (BUILD, PROJECT, SANITIZER_EXIT, SLOWNESS, STORE,
-                   free_port, is_alive, need_tool, processes_about,
-                   wait_until)
+                   children_of, free_port, is_alive, kill, need_tool,
+                   processes_about, wait_until)
 from model_double import IMAGEN, KEY, ModelDouble, silence
 
 PROGRAMS = ("charref", "charref-fcgi", "charref-sketch")
@@ -223,13 +223,9 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("word", FAULTS)
-def test_a_fault_asked_of_the_sketch_has_its_documented_status(start, project,
-                                                               running, word):
+def test_a_fault_asked_of_the_sketch_has_its_documented_status(running, word):
     status, error = FAULTS[word]
-    run = running
-    if "404" in word:  # this one takes the model away from its worker
-        run = start(SLOW_WORKERS="1").ready()
-    reply = run.http.generate(f"a knight {word}", num_images=2)
+    reply = running.http.generate(f"a knight {word}", num_images=2)
     reply.must_fail(status, error)
 
 
@@ -322,6 +318,46 @@ def test_sigkill_of_the_script_is_cleaned_up_by_the_next_run(start):
     assert not processes_about(run.folder)
 
 
+def kill_nginx(run: Run) -> list[int]:
+    """Kills nginx's master alone, and tells who its workers are."""
+    master = int((run.run_dir / "nginx.pid").read_text())
+    workers = children_of(master)
+    assert workers
+    os.kill(master, signal.SIGKILL)
+    return workers
+
+
+def must_have_ended(pids: list[int]):
+    """Those that have not are killed, so that one test fails."""
+    left = [pid for pid in pids if is_alive(pid)]
+    for pid in left:
+        kill(pid, signal.SIGKILL)
+    assert not left, left
+
+
+def test_no_nginx_worker_outlives_its_killed_master(start):
+    run = start().ready()
+    workers = kill_nginx(run)
+    code = run.wait()
+    must_have_ended(workers)
+    assert code == 1
+    assert "nginx has ended" in run.complained
+    with pytest.raises(ConnectionRefusedError):
+        run.http.get("/healthz")
+
+
+def test_nginx_workers_left_by_a_killed_run_are_ended_by_the_next(start):
+    run = start().ready()
+    run.process.kill()
+    run.wait()
+    workers = kill_nginx(run)
+    try:
+        again = start(run.folder, PORT=str(run.port)).ready()
+    finally:
+        must_have_ended(workers)
+    assert again.http.generate(num_images=1).status == 200
+
+
 def test_two_runs_live_side_by_side(start):
     one, two = start(), start()
     one.ready()
@@ -375,6 +411,38 @@ def test_a_folder_with_a_blank_is_fine(start):
     run = start(name="two words & | more").ready()
     image = run.http.generate(num_images=1).images()[0]
     assert run.http.picture(image["id"]).status == 200
+
+
+@pytest.mark.parametrize("kind", ["in no folder", "a folder", "a FIFO"])
+def test_a_log_file_that_cannot_be_opened_is_one_line(start, tmp_path, kind):
+    path = tmp_path / "none" / "log" if kind == "in no folder" \
+        else tmp_path / "log"
+    if kind == "a folder":
+        path.mkdir()
+    elif kind == "a FIFO":
+        os.mkfifo(path)
+    run = start(LOG_FILE=str(path))
+    line = one_line(run)
+    assert "LOG_FILE" in line and str(path) in line
+    assert not processes_about(run.folder)
+
+
+def test_a_log_file_of_ones_own_is_written(start, tmp_path):
+    path = tmp_path / "two words.log"
+    path.write_text("before\n")
+    run = start(LOG_FILE=str(path)).ready()
+    run.interrupt()
+    assert path.read_text().startswith("before\n{")
+
+
+def test_a_number_with_a_leading_zero_is_one_line(start):
+    """The shell would take it for octal."""
+    run = start(FAST_WORKERS="08")
+    assert run.wait() == 1
+    title, *mistakes = run.complained.splitlines()
+    assert title == "charref: the settings are wrong", run.complained
+    assert len(mistakes) == 1 and "FAST_WORKERS" in mistakes[0], mistakes
+    assert not run.run_dir.exists()
 
 
 def test_wrong_settings_are_all_told_before_anything_starts(start):
