@@ -300,6 +300,17 @@ keep_image(struct work *w, const struct gen_image *image, struct buf *bytes,
 	return 0;
 }
 
+/* A reply with fewer images does not say all of why: the log does. */
+static void
+log_failure(const struct work *w, int index, const struct fault *why)
+{
+	log_event(LOG_WARN, "image failed",
+	    LOG_TEXT("request_id", w->request->request_id),
+	    LOG_NUMBER("index", index),
+	    LOG_TEXT("error", view_str(fault_word(why->kind))),
+	    LOG_TEXT("message", view_str(why->text)));
+}
+
 /* Each image is kept or has its fault: one that is bad, or that the disk
  * refuses, does not take the others, which are paid for, with it.  Decoded
  * one after another, they need the memory of one. */
@@ -316,6 +327,8 @@ keep_images(struct work *w)
 		if (image->outcome == GEN_OK &&
 		    keep_image(w, image, &bytes, &image->why) == -1)
 			image->outcome = GEN_FAILED;
+		if (image->outcome == GEN_FAILED)
+			log_failure(w, i, &image->why);
 	}
 	buf_fini(&bytes);
 }

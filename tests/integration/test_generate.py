@@ -236,6 +236,10 @@ def test_a_format_we_do_not_keep_fails_alone(house):
     assert metadata["num_images_filtered"] == 0
     assert [(f["index"], f["error"]) for f in metadata["failures"]] == [
         (0, "ProviderError")]
+    assert [(line["index"], line["error"]) for line in house.log_lines()
+            if line["event"] == "image failed"
+            and line["request_id"] == reply.headers["x-request-id"]] == [
+                (0, "ProviderError")]
 
 
 def test_only_unusable_images_are_an_error(house):
