@@ -205,8 +205,10 @@ guard(struct work *w, struct fault *f)
 	const int images = w->request->ask->num_images;
 	const int64_t need = (int64_t)images * NEED_PER_IMAGE;
 
-	if (store_guard(w->g->store, images, need, reserve, f) == -1 ||
-	    db_guard(w->g->db, f) == -1)
+	if (store_guard(w->g->store, images, need, reserve, f) == -1)
+		return -1;
+	/* A claim was just written, which shows as much. */
+	if (w->claim.serial == 0 && db_guard(w->g->db, f) == -1)
 		return -1;
 	if (!w->request->is_wanted(w->request->arg))
 		return fault_set(f, FAULT_PEER,
@@ -416,7 +418,7 @@ write_answer(
 
 /* It is paid for: a catalogue that is busy is asked again. */
 static int
-record_stubbornly(struct work *w, struct view memory, struct fault *f)
+record_patiently(struct work *w, struct view memory, struct fault *f)
 {
 	struct fault last;
 	int i, rc = -1;
@@ -440,7 +442,7 @@ record(struct work *w, const struct fault *refusal, struct fault *f)
 	write_answer(w, refusal, &memory);
 	if (buf_done(&memory, f) == 0 &&
 	    (w->result->count == 0 || store_sync(w->g->store, f) == 0))
-		rc = record_stubbornly(w, buf_view(&memory), f);
+		rc = record_patiently(w, buf_view(&memory), f);
 	buf_fini(&memory);
 	return rc;
 }

@@ -30,36 +30,42 @@ start_log_fault(const struct fault *f)
 	return 1;
 }
 
-int
-start_command(struct conf **conf)
+typedef void teller(const struct fault *f, struct view mistakes);
+
+static void
+print_mistakes(const struct fault *f, struct view mistakes)
+{
+	(void)start_print_fault(f);
+	(void)fwrite(mistakes.p, 1, mistakes.n, stderr);
+}
+
+static void
+log_mistakes(const struct fault *f, struct view mistakes)
+{
+	struct view line;
+
+	(void)start_log_fault(f);
+	while (text_split(&mistakes, '\n', &line))
+		log_event(LOG_ERROR, "settings", LOG_TEXT("message", line));
+}
+
+static int
+read_settings(struct conf **conf, teller *tell)
 {
 	struct buf mistakes = BUF_INIT(MISTAKES_MAX);
 	struct fault f = FAULT_INIT;
-	int rc = conf_open(conf, &mistakes, &f);
+	const int rc = conf_open(conf, &mistakes, &f);
 
-	if (rc == -1) {
-		(void)start_print_fault(&f);
-		(void)fputs(buf_str(&mistakes), stderr);
-	}
+	if (rc == -1)
+		tell(&f, buf_view(&mistakes));
 	buf_fini(&mistakes);
 	return rc;
 }
 
-static int
-read_settings(struct conf **conf)
+int
+start_command(struct conf **conf)
 {
-	struct buf mistakes = BUF_INIT(MISTAKES_MAX);
-	struct fault f = FAULT_INIT;
-	int rc = conf_open(conf, &mistakes, &f);
-	struct view rest = buf_view(&mistakes);
-	struct view line;
-
-	if (rc == -1)
-		(void)start_log_fault(&f);
-	while (rc == -1 && text_split(&rest, '\n', &line))
-		log_event(LOG_ERROR, "settings", LOG_TEXT("message", line));
-	buf_fini(&mistakes);
-	return rc;
+	return read_settings(conf, print_mistakes);
 }
 
 static int
@@ -88,7 +94,7 @@ start_server(struct conf **conf)
 		(void)start_log_fault(&f);
 		return -1;
 	}
-	if (read_settings(conf) == -1)
+	if (read_settings(conf, log_mistakes) == -1)
 		return -1;
 	log_threshold(log_level_named(conf_text(*conf, CONF_LOG_LEVEL)));
 	return 0;
