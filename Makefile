@@ -18,7 +18,7 @@ CFLAGS   += -std=c11 -fPIE $(WARN) $(CFLAGS_$(F))
 LDFLAGS  += -pie -Wl,-z,relro,-z,now -Wl,--as-needed
 
 # What each program links; charref-sketch alone needs cairo.
-LIBS        := -lfcgi -lcurl -ljansson -lsqlite3 -lcrypto -luuid
+LIBS        := -lfcgi -lcurl -ljansson -lexpat -lsqlite3 -lcrypto -luuid
 LIBS_sketch := $(LIBS) -lcairo -lfontconfig -lm
 
 PROGRAMS := charref-fcgi charref charref-sketch
@@ -27,6 +27,7 @@ OBJ      := $(MODULES:src/%.c=$(B)/%.o)
 UNIT     := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 FAULT    := $(patsubst tests/fault/%.c,$(B)/fault/%,$(wildcard tests/fault/fault_*.c))
 FUZZ     := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+TOOLS    := $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c))
 FUZZ_SECONDS ?= 60
 
 all: build-deps ## build the release programs into build/
@@ -78,7 +79,7 @@ help: ## this list
 
 programs: $(PROGRAMS:%=$(B)/%)
 	@:
-units: $(UNIT) $(FAULT) $(FUZZ)
+units: $(UNIT) $(FAULT) $(FUZZ) $(TOOLS)
 	@:
 
 $(B)/lib.a: $(OBJ)
@@ -97,6 +98,11 @@ $(B)/%: $(B)/bin/%.o $(B)/lib.a
 $(B)/unit/%: tests/unit/%.c $(B)/lib.a
 	@mkdir -p $(@D)
 	@$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(B)/lib.a -lcmocka $(LIBS_sketch)
+
+# What a test of another language asks our modules with.
+$(B)/tools/%: tests/tools/%.c $(B)/lib.a
+	@mkdir -p $(@D)
+	@$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(B)/lib.a $(LIBS)
 
 # A fault test refuses what it wraps: see tests/fault/refuse.h.
 WRAP := malloc calloc realloc write fsync renameat2

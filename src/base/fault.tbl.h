@@ -19,6 +19,8 @@ FAULT(DISK,      "InternalError",        500,  false) /* the system refused us  
 FAULT(CATALOGUE, "InternalError",        500,  false) /* SQLite refused          */
 FAULT(PEER,      "InternalError",        500,  false) /* the web server hung up  */
 FAULT(REMOTE,    "ProviderError",        502,  true)  /* refused, or answered junk */
+FAULT(DENIED,    "StorageDenied",        502,  true)  /* S3 refused our keys     */
+FAULT(THROTTLED, "Unavailable",          503,  true)  /* S3 asks us to slow down */
 FAULT(BUSY,      "Unavailable",          503,  true)  /* down, quota, come back  */
 FAULT(SLOW,      "Timeout",              504,  true)  /* a deadline passed       */
 FAULT(FULL,      "StorageFull",          507,  true)  /* too little local disk   */

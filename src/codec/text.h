@@ -45,6 +45,12 @@ bool text_number(struct view v, int64_t *out);
 int text_unescape(struct view v, struct buf *out, struct fault *f);
 
 /*
+ * Appends v percent-encoded as AWS signs it (RFC 3986): every byte but A-Z
+ * a-z 0-9 - . _ ~ becomes %XX in upper case.  keep_slash: '/' stays, too.
+ */
+void text_escape(struct buf *out, struct view v, bool keep_slash);
+
+/*
  * The raw (still escaped) value of the first parameter of that name in a
  * query string.  A name without '=' has the empty value.  True if there.
  */
@@ -77,5 +83,22 @@ bool text_duration_ms(struct view v, int64_t *ms);
  * when it is neither.
  */
 bool text_retry_after_ms(struct view v, int64_t now_ms, int64_t *ms);
+
+/*
+ * Seconds since 1970 of an HTTP date: IMF-fixdate alone (RFC 9110, 5.6.7),
+ * "Sun, 22 Nov 2026 10:15:00 GMT", years 1970 to 9999.
+ */
+bool text_http_date_s(struct view v, int64_t *unix_s);
+
+/*
+ * Seconds since 1970 of a moment as AWS writes it (ISO 8601, UTC):
+ * "2026-11-22T10:15:00Z", with or without a fraction (cut), or with
+ * "+00:00" in place of the Z.  Years 1970 to 9999.
+ */
+bool text_moment_s(struct view v, int64_t *unix_s);
+
+/* The same moment as signatures write it: "20261122T101500Z" and a NUL. */
+enum { TEXT_BASIC_SIZE = 17 };
+void text_basic_moment(char out[TEXT_BASIC_SIZE], int64_t unix_s);
 
 #endif

@@ -174,6 +174,7 @@ int
 models_open(
     struct models **out, const struct models_setup *setup, struct fault *f)
 {
+	const struct http_setup http = { .unix_socket = setup->unix_socket };
 	const struct view socket = view_str(setup->unix_socket);
 	struct models *m;
 
@@ -190,7 +191,7 @@ models_open(
 	if (m->base_url == NULL)
 		(void)fault_set(f, FAULT_MEMORY, "models");
 	if (m->base_url == NULL || add_models(m, setup->list, f) == -1 ||
-	    http_open(&m->http, setup->unix_socket, f) == -1) {
+	    http_open(&m->http, &http, f) == -1) {
 		models_close(&m);
 		return -1;
 	}

@@ -49,8 +49,9 @@ struct batch {
 };
 
 int
-http_open(struct http **out, const char *unix_socket, struct fault *f)
+http_open(struct http **out, const struct http_setup *setup, struct fault *f)
 {
+	const char *unix_socket = setup->unix_socket;
 	struct http *h = calloc(1, sizeof *h);
 
 	if (h == NULL)

@@ -1,15 +1,15 @@
 /*
- * http - runs a batch of HTTPS requests together, with deadlines and
+ * http - runs a batch of HTTP requests together, with deadlines and
  * retries.  The only user of libcurl.
  *
- * The caller fills in what to ask; http_run runs all calls at once on one
- * curl multi and returns when each has its answer, its fault, or the
- * deadline has passed.  After every attempt a judge, who knows the
- * protocol, decides whether the call has ended or is to be sent again.
+ * The caller fills in what to ask; http_run runs all calls on one curl
+ * multi and returns when each has its answer, its fault, or the deadline
+ * has passed.  After every attempt a judge, who knows the protocol, decides
+ * whether the call has ended or is to be sent again.
  *
- * Nothing is ever sent twice behind the judge's back: no redirects, and a
- * fresh connection for every attempt, because libcurl repeats a request by
- * itself when a reused connection turns out dead, and a repeated request to
+ * No redirect is ever followed.  Unless connections are kept, nothing is
+ * ever sent twice behind the judge's back: libcurl repeats a request by
+ * itself when a kept connection turns out dead, and a repeated request to
  * an image model is paid for twice.
  */
 #ifndef NET_HTTP_H
@@ -22,25 +22,72 @@
 
 struct http; /* opaque; one thread at a time */
 
-enum { HTTP_HEADERS_MAX = 8 };
+struct http_setup {
+	const char *unix_socket; /* connect there instead of by name; NULL
+				  * or "" for TCP                          */
+	const char *ca_file;     /* certificates to trust instead of the
+				  * system's; NULL or ""                   */
+	bool keep;               /* connections, from call to call: only for
+				  * what may be sent twice                 */
+	int parallel;            /* calls on their way at once; 0: all     */
+	int connect_ms;          /* 0: 5 s                                 */
+	int stall_s;             /* an attempt that moves no byte for so
+				  * long ends as SLOW; 0: only the deadline
+				  * ends it                                */
+	int stop_fd;             /* once it is readable, http_run ends what
+				  * is on its way as BUSY, "told to stop",
+				  * and returns; 0: none                   */
+};
+
+enum http_method { HTTP_POST, HTTP_GET, HTTP_HEAD, HTTP_PUT, HTTP_DELETE };
+
+enum {
+	HTTP_HEADERS_MAX = 16,
+	HTTP_REPLY_HEADERS_MAX = 16 << 10 /* for http_call.reply_headers */
+};
 
 struct http_call {
 	/* asked: lent until http_run returns */
+	enum http_method method;
 	const char *url;
 	const char *headers[HTTP_HEADERS_MAX]; /* "Name: value", or NULL   */
 	const char *budget_header; /* "Name", sent in each attempt with the
 				    * seconds left, rounded up; or NULL    */
-	struct view body;          /* of the POST                          */
+	struct view body;          /* of a POST or PUT                     */
+
+	/*
+	 * A body that is read as it is sent: body_size bytes, by source,
+	 * which reads up to n bytes from offset and returns how many, or -1,
+	 * which ends the attempt as REMOTE.  NULL: `body` it is.
+	 */
+	int64_t (*source)(
+	    struct http_call *call, char *p, size_t n, int64_t offset);
+	int64_t body_size;
+
+	/*
+	 * Takes the body of a reply with a 2xx status, piece by piece, in
+	 * place of `reply`; -1 ends the attempt as REMOTE.  NULL: `reply`.
+	 */
+	int (*sink)(struct http_call *call, struct view bytes);
+
+	/*
+	 * Before each attempt: may write url, headers, body and fault; -1
+	 * ends the call with the fault it set.  NULL: nothing changes.
+	 */
+	int (*prepare)(struct http_call *call);
+	void *owner; /* of the call: for source, sink, prepare and judge */
+
 	/* answered */
-	int status;             /* 0: no reply; set also when it was cut    */
-	bool sent;              /* some of the last attempt left this host  */
-	int attempts;           /* started so far                           */
-	bool waited;            /* the wait before the next one is over     */
-	int64_t retry_after_ms; /* what a Retry-After header said, else -1  */
-	struct buf reply;       /* set limit before; ended by the caller    */
-	struct fault fault;     /* NONE, or why there is no whole reply:
-				 * BUSY (no connection), REMOTE (broken, too
-				 * large), SLOW (deadline), MEMORY           */
+	int status;               /* 0: no reply; set also when it was cut    */
+	bool sent;                /* some of the last attempt left this host  */
+	int attempts;             /* started so far                           */
+	bool waited;              /* the wait before the next one is over     */
+	int64_t retry_after_ms;   /* what a Retry-After header said, else -1  */
+	struct buf reply;         /* set limit before; ended by the caller    */
+	struct buf reply_headers; /* raw; kept when its limit is not 0      */
+	struct fault fault;       /* NONE, or why there is no whole reply:
+				   * BUSY (no connection), REMOTE (broken, too
+				   * large), SLOW (deadline, stall), MEMORY    */
 };
 
 #define HTTP_CALL_INIT(reply_max)                                              \
@@ -59,14 +106,19 @@ enum { HTTP_ENOUGH = -1 };
  */
 typedef int64_t http_judge(const struct http_call *call, void *arg);
 
-/* unix_socket: connect there instead of by name; NULL or "" for TCP. */
-int http_open(struct http **out, const char *unix_socket, struct fault *f);
+int http_open(
+    struct http **out, const struct http_setup *setup, struct fault *f);
 void http_close(struct http **h);
 
 /* deadline_ms is in clock_ticks_ms; arg is the judge's.  Faults are per
  * call. */
 void http_run(struct http *h, struct http_call *calls, size_t n,
     int64_t deadline_ms, http_judge *judge, void *arg);
+
+/* A header of the last reply, trimmed: false when it was not sent (or the
+ * headers were not kept). */
+bool http_header(
+    const struct http_call *call, const char *name, struct view *value);
 
 /*
  * Full jitter (a random time up to 1 s, 2 s, 4 s, then 8 s by attempt):

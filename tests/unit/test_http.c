@@ -97,11 +97,12 @@ run(struct http_call *call, int ms, http_judge *judge)
 static int
 open_http(void **state)
 {
+	const struct http_setup setup = { .unix_socket = NULL };
 	struct fault f = FAULT_INIT;
 
 	(void)state;
 	server.socket[0] = '\0';
-	return http_open(&http, NULL, &f);
+	return http_open(&http, &setup, &f);
 }
 
 static int
@@ -163,13 +164,14 @@ a_unix_socket_takes_the_place_of_the_host(void **state)
 	char folder[] = "/tmp/test_http.XXXXXX";
 	struct fault f = FAULT_INIT;
 	struct http *local = NULL;
+	const struct http_setup setup = { .unix_socket = server.socket };
 	struct http_call call = HTTP_CALL_INIT(REPLY_MAX);
 
 	(void)state;
 	assert_non_null(mkdtemp(folder));
 	(void)snprintf(server.socket, sizeof server.socket, "%s/s", folder);
 	PLAY({ .reply = OK_HI });
-	assert_int_equal(http_open(&local, server.socket, &f), 0);
+	assert_int_equal(http_open(&local, &setup, &f), 0);
 	call.url = "http://model.example/a";
 	http_run(local, &call, 1, clock_ticks_ms() + SOON_MS, enough, NULL);
 	assert_int_equal(scripted_end(&server), 1);

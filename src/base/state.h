@@ -1,0 +1,63 @@
+/*
+ * state - what the processes of one host tell each other: a small file,
+ * mapped by all of them, in the folder of what lives as long as they do.
+ *
+ * Every word is one relaxed atomic: a reader sees an old or a new one,
+ * never a torn one, and nobody waits.  What it holds is news, not truth:
+ * losing it costs some questions to S3 and nothing else.  Times in it are
+ * of the clock that only grows, so one from before a restart of the host
+ * (later than now) counts as none.
+ */
+#ifndef BASE_STATE_H
+#define BASE_STATE_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/fault.h"
+
+enum {
+	STATE_FRESH_MS = 5000, /* older news of S3 is none                 */
+	STATE_ABSENT_MS = 5000 /* so long is "not there" believed          */
+};
+
+struct state; /* opaque; may be shared by threads and processes */
+
+/*
+ * Opens folder/state, making both when needed (0750 and 0600).  A file of
+ * another layout or size is made anew under the same name: the processes
+ * that have the old one mapped go on with it.  FAULT_DISK, FAULT_FULL,
+ * FAULT_MEMORY.
+ */
+int state_open(struct state **out, const char *folder, struct fault *f);
+void state_close(struct state **s);
+
+enum state_storage {
+	STATE_UNKNOWN, /* no news within STATE_FRESH_MS: taken as up */
+	STATE_UP,
+	STATE_DOWN,  /* unreachable, silent, or answering 5xx      */
+	STATE_DENIED /* refuses our keys, or knows no such bucket  */
+};
+
+/* Somebody has just asked S3, and this came of it (not UNKNOWN). */
+void state_tell_storage(struct state *s, enum state_storage now);
+enum state_storage state_storage(const struct state *s);
+const char *state_storage_word(enum state_storage storage); /* "up" */
+
+/* Milliseconds since the last news and since the last change; -1: none. */
+int64_t state_news_age_ms(const struct state *s);
+int64_t state_change_age_ms(const struct state *s);
+
+/* What to add to our clock to have S3's; 0 until somebody learnt it. */
+void state_tell_clock_offset(struct state *s, int64_t offset_ms);
+int64_t state_clock_offset_ms(const struct state *s);
+
+/*
+ * Names that S3 was asked for and does not have.  A fixed table of
+ * fingerprints (their hash is seeded, so nobody can choose collisions): a
+ * full one forgets the older.
+ */
+void state_note_absent(struct state *s, struct view name);
+bool state_is_absent(const struct state *s, struct view name);
+
+#endif

@@ -1,0 +1,132 @@
+/*
+ * objects - the catalogue's queue: what is to be in the bucket, what is.
+ *
+ * An image has at most one object alone (job '') and one in each job.  It
+ * is `waiting` until S3 has it (`done`), or until somebody must look at it
+ * (`failed`).  Whoever uploads takes it first, by moving its next attempt
+ * out of the others' sight: a process that dies lets it go by that alone.
+ *
+ * What a call here reports as done survives a power cut.  Failures are
+ * those of db.
+ */
+#ifndef DISK_OBJECTS_H
+#define DISK_OBJECTS_H
+
+#include <stdint.h>
+
+#include "codec/digest.h"
+#include "codec/ident.h"
+#include "codec/sniff.h"
+#include "disk/db.h"
+
+enum objects_state {
+	OBJECTS_NONE, /* there is no such object, as far as we know */
+	OBJECTS_WAITING,
+	OBJECTS_DONE,
+	OBJECTS_FAILED
+};
+
+/* When it waits for a first GET, not for a time. */
+#define OBJECTS_LAZY INT64_MAX
+
+enum { OBJECTS_KEY_SIZE = 2 * IDENT_MAX + 64, OBJECTS_ERROR_MAX = 300 };
+
+/*
+ * Writes the object key: "character_references/{id}.{ext}", in a job
+ * "videos/{job}/intermediate/character_reference/{id}.{ext}".
+ */
+void objects_key(char out[OBJECTS_KEY_SIZE], const struct image_id *id,
+    const struct job_id *job, enum sniff_kind kind);
+
+/* The same up to the extension, its point included: a prefix to list. */
+void objects_prefix(char out[OBJECTS_KEY_SIZE], const struct image_id *id,
+    const struct job_id *job);
+
+struct object {
+	struct image_id id;
+	struct job_id job; /* "": the image alone        */
+	enum sniff_kind kind;
+	int64_t bytes;        /* 0: not known               */
+	struct digest sha256; /* hex "": not known          */
+	enum objects_state state;
+	int attempts;
+	bool is_alone_done; /* its image's object alone is done */
+};
+
+/* One object, and whether its image is known at all (*known; kind, bytes
+ * and sha256 are then filled in). */
+int objects_find(struct db *db, const struct image_id *id,
+    const struct job_id *job, bool *known, struct object *out, struct fault *f);
+
+/* Adds a waiting object of a known image, unless there is one already; a
+ * failed one waits again.  due_ms: when the uploader may take it. */
+int objects_want(struct db *db, const struct image_id *id,
+    const struct job_id *job, enum sniff_kind kind, int64_t due_ms,
+    struct fault *f);
+
+/*
+ * Takes up to max waiting objects that are due at now_ms, the oldest and
+ * the newest by turns: their next attempt moves to until_ms.
+ */
+int objects_take(struct db *db, int64_t now_ms, int64_t until_ms,
+    struct object *out, size_t max, size_t *n, struct fault *f);
+
+/* Up to max done objects whose last proof is older than before_ms, the
+ * oldest first; they are taken in the same way (verified_at moves to
+ * now_ms). */
+int objects_take_to_verify(struct db *db, int64_t before_ms, int64_t now_ms,
+    struct object *out, size_t max, size_t *n, struct fault *f);
+
+/* What came of an object: one row of objects_settle. */
+struct objects_outcome {
+	const struct object *object;
+	enum objects_state state; /* DONE, WAITING or FAILED              */
+	int64_t due_ms;           /* WAITING: when to try again           */
+	bool is_attempt;          /* count it, and keep `error`           */
+	const char *error;        /* "" for none; cut at OBJECTS_ERROR_MAX */
+};
+
+/*
+ * One transaction for all.  An object that somebody else has brought to
+ * DONE meanwhile stays so unless the outcome is of a verification (object
+ * was DONE).
+ */
+int objects_settle(struct db *db, const struct objects_outcome *outcomes,
+    size_t n, int64_t now_ms, struct fault *f);
+
+/* An object that S3 has though the catalogue did not know: image row (what
+ * is not known stays empty or 0) and object row, done. */
+int objects_discovered(
+    struct db *db, const struct object *found, int64_t now_ms, struct fault *f);
+
+/* The done object that was proved last, for a probe: *found. */
+int objects_newest_done(
+    struct db *db, struct object *out, bool *found, struct fault *f);
+
+/* Failed objects wait again: of one image, or all (id NULL).  *n of them. */
+int objects_retry(struct db *db, const struct image_id *id, int64_t now_ms,
+    int64_t *n, struct fault *f);
+
+/* Lazy objects become due: for when uploads are lazy no longer. */
+int objects_hurry(struct db *db, int64_t now_ms, struct fault *f);
+
+struct objects_summary {
+	int64_t waiting; /* lazy ones included                            */
+	int64_t lazy;
+	int64_t done;
+	int64_t failed;
+	int64_t oldest_ms; /* when the one that waits longest began to;
+			    * lazy ones do not count; 0: none waits       */
+};
+
+int objects_summary(
+    struct db *db, struct objects_summary *out, struct fault *f);
+
+/* The last errors of what waits or has failed, the newest first, at most
+ * max: returns 0 to go on, -1 to stop. */
+typedef int objects_error(
+    void *arg, const struct object *object, struct view error, struct fault *f);
+int objects_errors(
+    struct db *db, size_t max, objects_error *each, void *arg, struct fault *f);
+
+#endif
