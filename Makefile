@@ -37,6 +37,9 @@ all: build-deps ## build the release programs into build/
 run: run-deps all ## install what is missing, start everything on PORT (8000)
 	@exec deploy/run
 
+run-s3: s3-deps all ## the same with an S3 server of its own, on S3_PORT (PORT+1000)
+	@exec deploy/run-s3
+
 unit: check-deps ## the unit tests, in under a minute
 	@$(MAKE) --no-print-directory F=debug units
 	@tests/check --only unit
@@ -62,8 +65,8 @@ lint: check-deps all ## layers, lengths, banned calls, format, documents
 format: check-deps ## lay out the C sources
 	clang-format -i src/*/*.[ch] tests/*/*.[ch]
 
-deps: build-deps run-deps check-deps ## install every package that is needed
-build-deps run-deps check-deps:
+deps: build-deps run-deps s3-deps check-deps ## install every package that is needed
+build-deps run-deps s3-deps check-deps:
 	@deploy/deps $(@:-deps=)
 
 install: all ## install the programs below PREFIX (/usr/local), DESTDIR
@@ -74,7 +77,7 @@ clean: ## remove build/ (never the data)
 	rm -rf build
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' \
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' \
 	    Makefile
 
 programs: $(PROGRAMS:%=$(B)/%)
@@ -116,7 +119,7 @@ $(B)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(B)/lib.a
 	@$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< tests/fuzz/replay.c \
 	    $(B)/lib.a $(LIBS)
 
-.PHONY: all run unit check soak bench fuzz lint format deps install clean \
-        help programs units build-deps run-deps check-deps
+.PHONY: all run run-s3 unit check soak bench fuzz lint format deps install clean \
+        help programs units build-deps run-deps s3-deps check-deps
 .SECONDARY:
 -include $(wildcard $(B)/*/*.d)

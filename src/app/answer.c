@@ -5,6 +5,7 @@
 
 enum {
 	TEXT_MAX = 1024,
+	URL_TEXT_MAX = S3_URL_MAX + 64, /* around one URL */
 	/* Encoded in steps; a multiple of 3, so that only the last is padded */
 	ENCODE_STEP = 3 * 16384
 };
@@ -12,6 +13,7 @@ enum {
 /* The words around the images' base64, built first to know their length. */
 struct frame {
 	struct buf before[GEN_IMAGES_MAX]; /* up to the base64 or null */
+	struct buf behind[GEN_IMAGES_MAX]; /* from there to its end    */
 	struct buf after;                  /* from the last image on   */
 };
 
@@ -41,18 +43,35 @@ write_before(
 	buf_add(out, around(quoted));
 }
 
+static void
+write_behind(const struct generate_image *image, bool quoted, struct buf *out)
+{
+	const struct view url = buf_view(&image->cloud_url.text);
+
+	buf_add(out, quoted ? VIEW("\"") : VIEW(""));
+	buf_add(out, VIEW(",\"cloud_url\":"));
+	if (url.n == 0)
+		buf_add(out, VIEW("null"));
+	else
+		buf_json(out, url);
+	buf_add(out, VIEW("}"));
+}
+
 static int
 write_frame(struct frame *frame, const struct generate_result *result,
     bool include_base64, struct fault *f)
 {
+	bool quoted;
 	int i;
 
 	for (i = 0; i < result->count; i++) {
+		quoted = has_base64(&result->images[i], include_base64);
 		frame->before[i] = BUF_INIT(TEXT_MAX);
-		write_before(&result->images[i], i,
-		    has_base64(&result->images[i], include_base64),
-		    &frame->before[i]);
-		if (buf_done(&frame->before[i], f) == -1)
+		frame->behind[i] = BUF_INIT(URL_TEXT_MAX);
+		write_before(&result->images[i], i, quoted, &frame->before[i]);
+		write_behind(&result->images[i], quoted, &frame->behind[i]);
+		if (buf_done(&frame->before[i], f) == -1 ||
+		    buf_done(&frame->behind[i], f) == -1)
 			return -1;
 	}
 	frame->after = BUF_INIT(result->metadata.limit + TEXT_MAX);
@@ -60,13 +79,6 @@ write_frame(struct frame *frame, const struct generate_result *result,
 	buf_add(&frame->after, buf_view(&result->metadata));
 	buf_add(&frame->after, VIEW("}\n"));
 	return buf_done(&frame->after, f);
-}
-
-static struct view
-close_image(bool quoted)
-{
-	return quoted ? VIEW("\",\"cloud_url\":null}")
-		      : VIEW(",\"cloud_url\":null}");
 }
 
 static int64_t
@@ -79,7 +91,7 @@ total_length(const struct frame *frame, const struct generate_result *result,
 
 	for (i = 0; i < result->count; i++) {
 		quoted = has_base64(&result->images[i], include_base64);
-		n += (int64_t)(frame->before[i].len + close_image(quoted).n);
+		n += (int64_t)(frame->before[i].len + frame->behind[i].len);
 		if (quoted)
 			n += (int64_t)text_base64_size(
 			    (size_t)result->images[i].bytes);
@@ -144,7 +156,7 @@ put_images(struct reply *r, struct store *store, const struct frame *frame,
 			reply_put(r, image->base64);
 		else if (quoted && put_file(r, store, image, f) == -1)
 			return -1;
-		reply_put(r, close_image(quoted));
+		reply_put(r, buf_view(&frame->behind[i]));
 	}
 	reply_put(r, buf_view(&frame->after));
 	return 0;
@@ -155,8 +167,10 @@ frame_fini(struct frame *frame)
 {
 	int i;
 
-	for (i = 0; i < GEN_IMAGES_MAX; i++)
+	for (i = 0; i < GEN_IMAGES_MAX; i++) {
 		buf_fini(&frame->before[i]);
+		buf_fini(&frame->behind[i]);
+	}
 	buf_fini(&frame->after);
 }
 

@@ -177,6 +177,36 @@ check_models(const struct conf *c, struct buf *mistakes)
 	models_close(&m);
 }
 
+/* What the S3 client says of the bucket, the region and the endpoints. */
+static void
+check_bucket(const struct conf *c, struct buf *mistakes)
+{
+	const struct s3_setup setup = conf_s3(c, NULL);
+	struct fault f = FAULT_INIT;
+	struct s3 *s3 = NULL;
+
+	if (s3_open(&s3, &setup, &f) == -1)
+		buf_fmt(mistakes, "%s%s%s\n", f.field == NULL ? "" : f.field,
+		    f.field == NULL ? "" : ": ", f.text);
+	s3_close(&s3);
+}
+
+static void
+check_storage(const struct conf *c, struct buf *mistakes)
+{
+	if (conf_has_bucket(c))
+		check_bucket(c, mistakes);
+	else if (conf_serves_cloud(c))
+		buf_add(mistakes,
+		    VIEW("STORAGE_BUCKET must be set when SERVE_FROM_CLOUD is "
+			 "true\n"));
+	if (conf_number(c, CONF_PRESIGNED_URL_WINDOW) >
+	    conf_number(c, CONF_PRESIGNED_URL_EXPIRY) / 2)
+		buf_add(mistakes,
+		    VIEW("PRESIGNED_URL_WINDOW must be at most half of "
+			 "PRESIGNED_URL_EXPIRY\n"));
+}
+
 static int
 read_all(struct conf *c, struct buf *mistakes, struct fault *f)
 {
@@ -188,6 +218,7 @@ read_all(struct conf *c, struct buf *mistakes, struct fault *f)
 	check_base_url(c, mistakes);
 	check_prompt(c, mistakes);
 	check_models(c, mistakes);
+	check_storage(c, mistakes);
 	if (buf_done(mistakes, f) == -1)
 		return -1;
 	return mistakes->len == 0
@@ -251,6 +282,107 @@ conf_model_key(const struct conf *c)
 
 	return secret_is_set(first) ? first
 				    : conf_secret(c, CONF_GOOGLE_API_KEY);
+}
+
+bool
+conf_is(const struct conf *c, enum conf_key key, const char *word)
+{
+	return strcmp(conf_text(c, key), word) == 0;
+}
+
+bool
+conf_has_bucket(const struct conf *c)
+{
+	return c->is_set[CONF_STORAGE_BUCKET];
+}
+
+bool
+conf_serves_cloud(const struct conf *c)
+{
+	return conf_is(c, CONF_SERVE_FROM_CLOUD, "true");
+}
+
+/* What the SDKs call the region, or NULL when the environment names none. */
+static const char *
+region_set(const struct conf *c)
+{
+	if (!c->is_set[CONF_AWS_REGION] && c->is_set[CONF_AWS_DEFAULT_REGION])
+		return c->text[CONF_AWS_DEFAULT_REGION];
+	return c->is_set[CONF_AWS_REGION] ? c->text[CONF_AWS_REGION] : NULL;
+}
+
+struct creds_setup
+conf_creds(const struct conf *c)
+{
+	return (struct creds_setup){
+		.access_key_id = conf_secret(c, CONF_AWS_ACCESS_KEY_ID),
+		.secret_access_key = conf_secret(c, CONF_AWS_SECRET_ACCESS_KEY),
+		.session_token = conf_secret(c, CONF_AWS_SESSION_TOKEN),
+		.profile = conf_text(c, CONF_AWS_PROFILE),
+		.credentials_file =
+		    conf_text(c, CONF_AWS_SHARED_CREDENTIALS_FILE),
+		.config_file = conf_text(c, CONF_AWS_CONFIG_FILE),
+		.home = getenv("HOME"),
+		.role_arn = conf_text(c, CONF_AWS_ROLE_ARN),
+		.role_session_name = conf_text(c, CONF_AWS_ROLE_SESSION_NAME),
+		.web_identity_token_file =
+		    conf_text(c, CONF_AWS_WEB_IDENTITY_TOKEN_FILE),
+		.region = region_set(c),
+		.sts_endpoint = conf_text(c, CONF_AWS_ENDPOINT_URL_STS),
+		.container_relative_uri =
+		    conf_text(c, CONF_AWS_CONTAINER_CREDENTIALS_RELATIVE_URI),
+		.container_full_uri =
+		    conf_text(c, CONF_AWS_CONTAINER_CREDENTIALS_FULL_URI),
+		.container_token_file =
+		    conf_text(c, CONF_AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE),
+		.container_token =
+		    conf_secret(c, CONF_AWS_CONTAINER_AUTHORIZATION_TOKEN),
+		.no_instance =
+		    conf_is(c, CONF_AWS_EC2_METADATA_DISABLED, "true"),
+		.instance_endpoint =
+		    conf_text(c, CONF_AWS_EC2_METADATA_SERVICE_ENDPOINT),
+		.ca_file = conf_text(c, CONF_AWS_CA_BUNDLE),
+	};
+}
+
+static const char *
+region_of(const struct conf *c, const struct creds *creds)
+{
+	if (region_set(c) != NULL)
+		return region_set(c);
+	if (creds != NULL && creds_region(creds)[0] != '\0')
+		return creds_region(creds);
+	return c->text[CONF_AWS_REGION];
+}
+
+static enum s3_style
+style_of(const struct conf *c)
+{
+	if (conf_is(c, CONF_S3_ADDRESSING_STYLE, "path"))
+		return S3_PATH;
+	return conf_is(c, CONF_S3_ADDRESSING_STYLE, "virtual") ? S3_VIRTUAL
+							       : S3_AUTO;
+}
+
+struct s3_setup
+conf_s3(const struct conf *c, struct creds *creds)
+{
+	return (struct s3_setup){
+		.bucket = conf_text(c, CONF_STORAGE_BUCKET),
+		.region = region_of(c, creds),
+		.endpoint = conf_text(c, c->is_set[CONF_AWS_ENDPOINT_URL_S3]
+					     ? CONF_AWS_ENDPOINT_URL_S3
+					     : CONF_AWS_ENDPOINT_URL),
+		.public_endpoint = conf_text(c, CONF_S3_PUBLIC_ENDPOINT),
+		.style = style_of(c),
+		.sse = conf_is(c, CONF_S3_SSE, "none")
+			   ? NULL
+			   : conf_text(c, CONF_S3_SSE),
+		.sse_key = conf_text(c, CONF_S3_SSE_KMS_KEY_ID),
+		.ca_file = conf_text(c, CONF_AWS_CA_BUNDLE),
+		.attempts = (int)conf_number(c, CONF_AWS_MAX_ATTEMPTS),
+		.creds = creds,
+	};
 }
 
 bool

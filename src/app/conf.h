@@ -9,6 +9,8 @@
 
 #include <stdint.h>
 
+#include "aws/creds.h"
+#include "aws/s3.h"
 #include "base/buf.h"
 #include "base/secret.h"
 
@@ -43,6 +45,17 @@ const struct secret *conf_secret(const struct conf *c, enum conf_key key);
 
 /* The key to use for the model: GEMINI_API_KEY, else GOOGLE_API_KEY. */
 const struct secret *conf_model_key(const struct conf *c);
+
+bool conf_is(const struct conf *c, enum conf_key key, const char *word);
+
+/* Is there a bucket, and are GETs to be answered from it? */
+bool conf_has_bucket(const struct conf *c);
+bool conf_serves_cloud(const struct conf *c);
+
+/* Where to look for credentials, and how to reach the bucket with what was
+ * found; the texts are lent as long as the settings live. */
+struct creds_setup conf_creds(const struct conf *c);
+struct s3_setup conf_s3(const struct conf *c, struct creds *creds);
 
 /* The key of that name: false when there is none. */
 bool conf_named(const char *name, enum conf_key *key);

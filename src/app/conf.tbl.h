@@ -13,8 +13,50 @@
 /* clang-format off */
 SETTING(PATH,   CHARREF_ROOT,     "./data", 0, 0, "",
     "Folder of the data: catalogue.db, and the images below mv/outputs/character_reference.")
-SETTING(CHOICE, SERVE_FROM_CLOUD, "false", 0, 0, "false",
-    "Must be false: this version keeps images on local disk only.")
+SETTING(CHOICE, SERVE_FROM_CLOUD, "false", 0, 0, "false true",
+    "true: every image goes to the bucket and GETs answer with presigned URLs. false: images are served from local disk; persist and associate still upload when a bucket is set.")
+SETTING(CHOICE, STORAGE_BACKEND,  "s3", 0, 0, "s3",
+    "What kind of cloud storage the bucket is in.")
+SETTING(TEXT,   STORAGE_BUCKET,   "", 0, 0, "",
+    "Name of the bucket. Must be set when SERVE_FROM_CLOUD is true.")
+SETTING(SECRET, AWS_ACCESS_KEY_ID, "", 0, 0, "",
+    "With AWS_SECRET_ACCESS_KEY: the keys to sign with. Unset, they are looked for as the AWS SDKs do: web identity, profile, container, instance; `charref config` says where they were found.")
+SETTING(SECRET, AWS_SECRET_ACCESS_KEY, "", 0, 0, "",
+    "See AWS_ACCESS_KEY_ID.")
+SETTING(SECRET, AWS_SESSION_TOKEN, "", 0, 0, "",
+    "Session token of temporary keys given by AWS_ACCESS_KEY_ID.")
+SETTING(TEXT,   AWS_REGION,       "us-east-1", 0, 0, "",
+    "Region of the bucket. Unset: AWS_DEFAULT_REGION, else what the profile says.")
+SETTING(TEXT,   AWS_DEFAULT_REGION, "", 0, 0, "",
+    "Used when AWS_REGION is not set.")
+SETTING(TEXT,   AWS_ENDPOINT_URL_S3, "", 0, 0, "",
+    "http[s]://host[:port] of an S3 that is not Amazon's.")
+SETTING(TEXT,   AWS_ENDPOINT_URL, "", 0, 0, "",
+    "Used when AWS_ENDPOINT_URL_S3 is not set.")
+SETTING(TEXT,   S3_PUBLIC_ENDPOINT, "", 0, 0, "",
+    "http[s]://host[:port] that presigned URLs are signed for, when clients reach the bucket under another name than this host does.")
+SETTING(CHOICE, S3_ADDRESSING_STYLE, "auto", 0, 0, "auto path virtual",
+    "Where the bucket's name stands in a URL. auto: in the path for a name with a dot and for an endpoint that is an IP address or localhost, else in the host.")
+SETTING(CHOICE, S3_SSE,           "none", 0, 0, "none AES256 aws:kms",
+    "Server-side encryption to ask for with each upload.")
+SETTING(TEXT,   S3_SSE_KMS_KEY_ID, "", 0, 0, "",
+    "Key for S3_SSE=aws:kms; unset, the account's own.")
+SETTING(PATH,   AWS_CA_BUNDLE,    "", 0, 0, "",
+    "File of the certificates to trust when talking to the storage, instead of the system's.")
+SETTING(NUMBER, AWS_MAX_ATTEMPTS, "3", 1, 10, "",
+    "How often one request to the storage is sent at most, the first time included.")
+SETTING(NUMBER, PRESIGNED_URL_EXPIRY, "3600", 1, 604800, "",
+    "Seconds that a presigned URL lives; never longer than temporary keys do.")
+SETTING(NUMBER, PRESIGNED_URL_WINDOW, "0", 0, 86400, "",
+    "Seconds within which every presigned URL of an image is the same, so that browsers may cache what it points to; at most half of PRESIGNED_URL_EXPIRY. 0: each is signed anew.")
+SETTING(CHOICE, UPLOAD_MODE,      "eager", 0, 0, "eager background lazy",
+    "When a generated image goes to the bucket: eager, before the reply (within UPLOAD_BUDGET); background, after it, by the uploader; lazy, at its first GET.")
+SETTING(NUMBER, UPLOAD_BUDGET,    "5", 1, 15, "",
+    "Seconds that a generation waits for its uploads. What takes longer is left to the uploader.")
+SETTING(NUMBER, VERIFY_DAYS,      "30", 0, 3650, "",
+    "Days after which the uploader asks whether an uploaded image is still there; 0: never.")
+SETTING(PATH,   JOBS_DIR,         "/tmp/video_jobs", 0, 0, "",
+    "Folder of the jobs' folders, for requests over HTTP.")
 SETTING(CHOICE, IMAGE_PROVIDER,   "google", 0, 0, "google",
     "Whose image API to call.")
 SETTING(TEXT,   IMAGE_MODELS,     "imagen-4.0-generate-001,gemini-nano-banana-2.1", 0, 0, "",
@@ -49,5 +91,31 @@ SETTING(NUMBER, LOOKUP_WORKERS,   "2", 1, 256, "",
 SETTING(NUMBER, SLOW_WORKERS,     "4", 1, 256, "",
     "make run: workers that generate; each runs one generation at a time.")
 SETTING(PATH,   RUN_DIR,          "build/run", 0, 0, "",
-    "make run: folder of its sockets, logs and nginx files.")
+    "Folder of what lives as long as the service runs: what its processes tell each other about the storage and, with make run, sockets, logs and nginx files.")
+SETTING(TEXT,   AWS_PROFILE,      "", 0, 0, "",
+    "Credentials: the profile to use; set, it wins over AWS_ACCESS_KEY_ID.")
+SETTING(PATH,   AWS_SHARED_CREDENTIALS_FILE, "", 0, 0, "",
+    "Credentials: the credentials file. Default: ~/.aws/credentials.")
+SETTING(PATH,   AWS_CONFIG_FILE,  "", 0, 0, "",
+    "Credentials: the config file. Default: ~/.aws/config.")
+SETTING(TEXT,   AWS_ROLE_ARN,     "", 0, 0, "",
+    "Credentials: the role to assume by web identity.")
+SETTING(TEXT,   AWS_ROLE_SESSION_NAME, "", 0, 0, "",
+    "Credentials: the name of that session. Default: charref.")
+SETTING(PATH,   AWS_WEB_IDENTITY_TOKEN_FILE, "", 0, 0, "",
+    "Credentials: the file of the web identity's token.")
+SETTING(TEXT,   AWS_ENDPOINT_URL_STS, "", 0, 0, "",
+    "Credentials: http[s]://host[:port] of the STS to ask. Default: the region's.")
+SETTING(TEXT,   AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, "", 0, 0, "",
+    "Credentials: set by ECS.")
+SETTING(TEXT,   AWS_CONTAINER_CREDENTIALS_FULL_URI, "", 0, 0, "",
+    "Credentials: set by EKS pod identity.")
+SETTING(PATH,   AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE, "", 0, 0, "",
+    "Credentials: set by EKS pod identity.")
+SETTING(SECRET, AWS_CONTAINER_AUTHORIZATION_TOKEN, "", 0, 0, "",
+    "Credentials: used when there is no such file.")
+SETTING(CHOICE, AWS_EC2_METADATA_DISABLED, "false", 0, 0, "false true",
+    "Credentials: true keeps us from asking the EC2 instance.")
+SETTING(TEXT,   AWS_EC2_METADATA_SERVICE_ENDPOINT, "", 0, 0, "",
+    "Credentials: http://host[:port] of the instance's metadata service.")
 /* clang-format on */

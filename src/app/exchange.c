@@ -6,8 +6,7 @@
 #include "codec/text.h"
 
 enum {
-	KEY_MAX = 255,      /* of an Idempotency-Key                 */
-	DECODED_MAX = 1024, /* of an id in a path or query           */
+	KEY_MAX = 255, /* of an Idempotency-Key                 */
 	/* In the log alone: */
 	CUT_STATUS = 500,      /* we could not go on with the reply     */
 	PEER_GONE_STATUS = 499 /* nobody was left to answer             */
@@ -71,9 +70,8 @@ decode(struct view raw, const char *field, struct buf *out, struct fault *f)
 	return buf_done(out, f);
 }
 
-/* The decoded value of a query parameter; *given is false without it. */
-static int
-read_query(const struct exchange *x, const char *name, bool *given,
+int
+exchange_query(const struct exchange *x, const char *name, bool *given,
     struct buf *out, struct fault *f)
 {
 	struct view raw;
@@ -86,7 +84,7 @@ int
 exchange_image_id(
     const struct exchange *x, struct image_id *out, struct fault *f)
 {
-	struct buf text = BUF_INIT(DECODED_MAX);
+	struct buf text = BUF_INIT(EXCHANGE_QUERY_MAX);
 	int rc = decode(x->rest, "image_id", &text, f);
 
 	if (rc == 0)
@@ -98,9 +96,9 @@ exchange_image_id(
 int
 exchange_job_id(const struct exchange *x, struct job_id *out, struct fault *f)
 {
-	struct buf text = BUF_INIT(DECODED_MAX);
+	struct buf text = BUF_INIT(EXCHANGE_QUERY_MAX);
 	bool given;
-	int rc = read_query(x, "job_id", &given, &text, f);
+	int rc = exchange_query(x, "job_id", &given, &text, f);
 
 	out->text[0] = '\0';
 	if (rc == 0 && given)
@@ -128,9 +126,9 @@ parse_redirect(struct view word, bool *out, struct fault *f)
 int
 exchange_redirect(const struct exchange *x, bool *out, struct fault *f)
 {
-	struct buf text = BUF_INIT(DECODED_MAX);
+	struct buf text = BUF_INIT(EXCHANGE_QUERY_MAX);
 	bool given;
-	int rc = read_query(x, "redirect", &given, &text, f);
+	int rc = exchange_query(x, "redirect", &given, &text, f);
 
 	*out = false;
 	if (rc == 0 && given)

@@ -13,7 +13,10 @@
 #include "codec/ident.h"
 #include "net/fcgi.h"
 
-enum { EXCHANGE_PROMPT_LOGGED = 80 /* characters */ };
+enum {
+	EXCHANGE_PROMPT_LOGGED = 80, /* characters                  */
+	EXCHANGE_QUERY_MAX = 1024    /* bytes of a decoded parameter */
+};
 
 struct exchange {
 	struct fcgi *c;
@@ -47,6 +50,11 @@ int exchange_image_id(
 /* The query's job_id, "" without one.  FAULT_INPUT. */
 int exchange_job_id(
     const struct exchange *x, struct job_id *out, struct fault *f);
+
+/* A parameter of the query, decoded into the empty out; *given is false
+ * without it.  FAULT_INPUT with its name as field. */
+int exchange_query(const struct exchange *x, const char *name, bool *given,
+    struct buf *out, struct fault *f);
 
 /* The query's redirect, false without one.  FAULT_INPUT, FAULT_RANGE. */
 int exchange_redirect(const struct exchange *x, bool *out, struct fault *f);

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "codec/text.h"
+#include "disk/objects.h"
 
 enum {
 	/* What one image may need on disk: twice a large 1K PNG. */
@@ -21,6 +22,7 @@ enum {
 
 struct generate {
 	const struct conf *conf;
+	struct assets *assets;
 	struct store *store;
 	struct db *db;
 	struct models *models;
@@ -38,7 +40,7 @@ struct work {
 
 int
 generate_open(struct generate **out, const struct conf *conf,
-    struct store *store, struct db *db, struct fault *f)
+    struct assets *assets, struct fault *f)
 {
 	const struct models_setup setup = {
 		.list = view_str(conf_text(conf, CONF_IMAGE_MODELS)),
@@ -50,7 +52,8 @@ generate_open(struct generate **out, const struct conf *conf,
 
 	if (g == NULL)
 		return fault_set(f, FAULT_MEMORY, "open the generator");
-	*g = (struct generate){ conf, store, db, NULL };
+	*g = (struct generate){ conf, assets, assets_store(assets),
+		assets_db(assets), NULL };
 	if (models_open(&g->models, &setup, f) == -1) {
 		free(g);
 		return -1;
@@ -296,8 +299,10 @@ keep_image(struct work *w, const struct gen_image *image, struct buf *bytes,
 		f) == -1)
 		return -1;
 	row->bytes = (int64_t)bytes->len;
-	w->result->images[at] = (struct generate_image){ row->id,
-		row->sniff.kind, row->bytes, image->base64 };
+	w->result->images[at] = (struct generate_image){ .id = row->id,
+		.kind = row->sniff.kind,
+		.bytes = row->bytes,
+		.base64 = image->base64 };
 	w->result->count++;
 	return 0;
 }
@@ -416,6 +421,29 @@ write_answer(
 		buf_fmt(memory, "\n%s", refusal->details);
 }
 
+static bool
+is_eager(const struct work *w)
+{
+	return conf_serves_cloud(w->g->conf) &&
+	       conf_is(w->g->conf, CONF_UPLOAD_MODE, "eager");
+}
+
+static int64_t
+budget_ms(const struct work *w)
+{
+	return conf_number(w->g->conf, CONF_UPLOAD_BUDGET) * 1000;
+}
+
+/* When the uploader may take the images: once we have had our turn. */
+static int64_t
+due_ms(const struct work *w)
+{
+	if (is_eager(w))
+		return clock_now_ms() + budget_ms(w);
+	return conf_is(w->g->conf, CONF_UPLOAD_MODE, "lazy") ? OBJECTS_LAZY
+							     : clock_now_ms();
+}
+
 /* It is paid for: a catalogue that is busy is asked again. */
 static int
 record_patiently(struct work *w, struct view memory, struct fault *f)
@@ -426,7 +454,8 @@ record_patiently(struct work *w, struct view memory, struct fault *f)
 	for (i = 0; i < RECORD_ATTEMPTS && rc == -1; i++) {
 		last = FAULT_INIT;
 		rc = catalogue_record(w->g->db, w->rows,
-		    (size_t)w->result->count, &w->claim, memory, &last);
+		    (size_t)w->result->count, due_ms(w), &w->claim, memory,
+		    &last);
 	}
 	if (rc == -1)
 		*f = last;
@@ -484,6 +513,62 @@ pay(struct work *w, struct fault *f)
 	return f->kind == FAULT_FILTERED ? -1 : give_up(w, true, f);
 }
 
+/* The images of this generation are in the bucket when this returns, or
+ * wait in the queue: that fails no generation. */
+static void
+bring_to_cloud(struct work *w)
+{
+	const struct upload_parts parts = assets_parts(w->g->assets);
+	struct upload uploads[GEN_IMAGES_MAX];
+	struct fault f = FAULT_INIT;
+	int i;
+
+	for (i = 0; i < w->result->count; i++)
+		uploads[i] = (struct upload){ .object = { .id = w->rows[i].id,
+						  .kind = w->rows[i].sniff.kind,
+						  .bytes = w->rows[i].bytes,
+						  .sha256 = w->rows[i].sha256,
+						  .state = OBJECTS_WAITING } };
+	if (upload_run(&parts, uploads, (size_t)w->result->count,
+		clock_ticks_ms() + budget_ms(w), &f) == -1)
+		log_event(LOG_ERROR, "images not uploaded",
+		    LOG_TEXT("request_id", w->request->request_id),
+		    LOG_TEXT("message", view_str(f.text)));
+}
+
+static void
+add_url(struct work *w, struct generate_image *image)
+{
+	static const struct job_id alone = { "" };
+	struct cloud *cloud = assets_cloud(w->g->assets);
+	struct fault f = FAULT_INIT;
+	struct object o;
+	bool known;
+
+	image->cloud_url = S3_URL_INIT;
+	if (objects_find(w->g->db, &image->id, &alone, &known, &o, &f) == -1 ||
+	    !known || o.state != OBJECTS_DONE || cloud_ready(cloud, &f) == -1 ||
+	    cloud_presign(cloud, &o, "GET", 0, &image->cloud_url, &f) == 0)
+		return;
+	log_event(LOG_ERROR, "no URL for an image",
+	    LOG_TEXT("request_id", w->request->request_id),
+	    LOG_TEXT("message", view_str(f.text)));
+}
+
+/* What has been kept is answered with, whatever becomes of it here. */
+static void
+share(struct work *w)
+{
+	int i;
+
+	if (!conf_serves_cloud(w->g->conf))
+		return;
+	if (is_eager(w) && !w->result->replayed)
+		bring_to_cloud(w);
+	for (i = 0; i < w->result->count; i++)
+		add_url(w, &w->result->images[i]);
+}
+
 int
 generate(struct generate *g, const struct generate_request *request,
     struct generate_result *result, struct fault *f)
@@ -499,6 +584,8 @@ generate(struct generate *g, const struct generate_request *request,
 	rc = claim_key(&w, &go_on, f);
 	if (rc == 0 && go_on)
 		rc = pay(&w, f);
+	if (rc == 0)
+		share(&w);
 	claims_fini(&w.claim);
 	buf_fini(&w.prompt);
 	return rc;
@@ -507,6 +594,10 @@ generate(struct generate *g, const struct generate_request *request,
 void
 generate_result_fini(struct generate_result *result)
 {
+	int i;
+
+	for (i = 0; i < result->count; i++)
+		s3_url_fini(&result->images[i].cloud_url);
 	models_answer_fini(&result->answer);
 	buf_fini(&result->metadata);
 	*result = GENERATE_RESULT_INIT;

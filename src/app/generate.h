@@ -4,7 +4,8 @@
  * In this order, so that nothing is paid twice, lost, or paid in vain:
  * claim the Idempotency-Key, guard the disk, ask whether anyone still
  * waits, call the model, check and keep each image, record all in one
- * transaction.  Only then is there a result to answer with.
+ * transaction.  Only then is there a result to answer with; what can be
+ * brought to the bucket within UPLOAD_BUDGET has its URL in it.
  */
 #ifndef APP_GENERATE_H
 #define APP_GENERATE_H
@@ -12,6 +13,7 @@
 #include <stdint.h>
 
 #include "app/ask.h"
+#include "app/assets.h"
 #include "app/conf.h"
 #include "codec/ident.h"
 #include "codec/sniff.h"
@@ -21,9 +23,9 @@
 
 struct generate; /* opaque; one thread at a time */
 
-/* Opens the model list with these settings; all three outlive it. */
+/* Opens the model list with these settings; both outlive it. */
 int generate_open(struct generate **out, const struct conf *conf,
-    struct store *store, struct db *db, struct fault *f);
+    struct assets *assets, struct fault *f);
 void generate_close(struct generate **g);
 
 struct generate_request {
@@ -40,8 +42,9 @@ struct generate_image {
 	struct image_id id;
 	enum sniff_kind kind;
 	int64_t bytes;
-	struct view base64; /* of the model's reply; empty in a replay: the
-			     * bytes are then in the store                 */
+	struct view base64;      /* of the model's reply; empty in a replay: the
+				  * bytes are then in the store                 */
+	struct s3_url cloud_url; /* empty unless it is in the bucket   */
 };
 
 struct generate_result {

@@ -53,7 +53,7 @@ adopt(struct recovery *r, const struct image_id *id, enum sniff_kind kind,
 		    LOG_TEXT("message", view_str(why.text)));
 		return 0;
 	}
-	if (catalogue_adopt(r->db, &image, f) == -1)
+	if (catalogue_adopt(r->db, &image, image.created_at_ms, f) == -1)
 		return -1;
 	r->adopted++;
 	return 0;

@@ -1,5 +1,7 @@
 #include "app/reply.h"
 
+#include "app/describe.h"
+
 enum {
 	BODY_MAX = 8192,
 	COME_BACK_S = 10 /* of a 503 that names no time itself */
@@ -9,12 +11,13 @@ enum {
 static const struct {
 	int status;
 	const char *reason;
-} reasons[] = { { 200, "OK" }, { 400, "Bad Request" }, { 404, "Not Found" },
-	{ 405, "Method Not Allowed" }, { 409, "Conflict" },
-	{ 413, "Content Too Large" }, { 415, "Unsupported Media Type" },
-	{ 422, "Unprocessable Content" }, { 500, "Internal Server Error" },
-	{ 502, "Bad Gateway" }, { 503, "Service Unavailable" },
-	{ 504, "Gateway Timeout" }, { 507, "Insufficient Storage" } };
+} reasons[] = { { 200, "OK" }, { 302, "Found" }, { 400, "Bad Request" },
+	{ 404, "Not Found" }, { 405, "Method Not Allowed" },
+	{ 409, "Conflict" }, { 413, "Content Too Large" },
+	{ 415, "Unsupported Media Type" }, { 422, "Unprocessable Content" },
+	{ 500, "Internal Server Error" }, { 502, "Bad Gateway" },
+	{ 503, "Service Unavailable" }, { 504, "Gateway Timeout" },
+	{ 507, "Insufficient Storage" } };
 
 static const char *
 reason_of(int status)
@@ -42,7 +45,7 @@ void
 reply_begin(struct reply *r, int status, const char *media_type, int64_t length,
     struct view extra)
 {
-	struct buf headers = BUF_INIT(REPLY_HEADERS_MAX);
+	struct buf headers = BUF_INIT(REPLY_HEADERS_MAX + extra.n);
 
 	MUST(r->status == 0);
 	r->status = status;
@@ -85,29 +88,6 @@ reply_json(struct reply *r, int status, struct view body)
 	send_json(r, status, VIEW("Cache-Control: no-store\r\n"), body);
 }
 
-static void
-write_fault(const struct reply *r, const struct fault *f, struct buf *body)
-{
-	const char *text =
-	    fault_public(f->kind)
-		? f->text
-		: "the service could not do this; its log says why";
-
-	buf_fmt(body,
-	    "{\"detail\":{\"error\":\"%s\",\"message\":", fault_word(f->kind));
-	buf_json(body, view_str(text));
-	buf_add(body, VIEW(",\"details\":"));
-	if (f->details[0] != '\0' && fault_public(f->kind))
-		buf_json(body, view_str(f->details));
-	else
-		buf_add(body, VIEW("null"));
-	if (f->field != NULL)
-		buf_fmt(body, ",\"field\":\"%s\"", f->field);
-	buf_add(body, VIEW(",\"request_id\":"));
-	buf_json(body, r->request_id);
-	buf_add(body, VIEW("}}"));
-}
-
 void
 reply_fault(struct reply *r, const struct fault *f, const char *allow)
 {
@@ -123,7 +103,7 @@ reply_fault(struct reply *r, const struct fault *f, const char *allow)
 		buf_fmt(&extra, "Retry-After: %d\r\n", wait_s);
 	if (allow[0] != '\0')
 		buf_fmt(&extra, "Allow: %s\r\n", allow);
-	write_fault(r, f, &body);
+	describe_fault(f, r->request_id, &body);
 	/* Without the memory for these few words nothing can be said. */
 	if (extra.spoilt || body.spoilt)
 		reply_cut(r);
@@ -143,5 +123,37 @@ reply_accel(struct reply *r, const char *path, const char *media_type)
 	buf_fmt(&headers,
 	    "Status: 200 OK\r\nX-Accel-Redirect: %s\r\nContent-Type: %s\r\n",
 	    path, media_type);
+	send_headers(r, &headers);
+}
+
+void
+reply_redirect(struct reply *r, struct view url, int64_t max_age_s)
+{
+	struct buf extra = BUF_INIT(REPLY_LOCATION_MAX);
+
+	buf_fmt(&extra, "Location: %.*s\r\n", (int)url.n, url.p);
+	if (max_age_s > 0)
+		buf_fmt(&extra, "Cache-Control: private, max-age=%lld\r\n",
+		    (long long)max_age_s);
+	else
+		buf_add(&extra, VIEW("Cache-Control: no-store\r\n"));
+	buf_add(&extra,
+	    VIEW("Referrer-Policy: no-referrer\r\nX-Asset-Source: s3\r\n"));
+	if (extra.spoilt)
+		reply_cut(r);
+	else
+		reply_begin(r, 302, "text/plain", 0, buf_view(&extra));
+	buf_fini(&extra);
+}
+
+void
+reply_hand_over(struct reply *r, const char *location)
+{
+	struct buf headers = BUF_INIT(REPLY_HEADERS_MAX);
+
+	MUST(r->status == 0);
+	r->status = 200;
+	buf_fmt(
+	    &headers, "Status: 200 OK\r\nX-Accel-Redirect: %s\r\n", location);
 	send_headers(r, &headers);
 }

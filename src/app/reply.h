@@ -13,7 +13,7 @@
 #include "base/buf.h"
 #include "net/fcgi.h"
 
-enum { REPLY_HEADERS_MAX = 4096 };
+enum { REPLY_HEADERS_MAX = 4096, REPLY_LOCATION_MAX = 12 << 10 };
 
 struct reply {
 	struct fcgi *c;
@@ -40,6 +40,16 @@ void reply_json(struct reply *r, int status, struct view body);
 
 /* Error JSON and status of f; allow: the Allow header of a 405, or "". */
 void reply_fault(struct reply *r, const struct fault *f, const char *allow);
+
+/*
+ * A 302 to a presigned URL, which is shown to nobody but its client.  It
+ * may be kept for max_age_s, which is less than the URL lives; 0: not.
+ */
+void reply_redirect(struct reply *r, struct view url, int64_t max_age_s);
+
+/* Has the web server ask another pool: location is a named one of its
+ * ("@lookup"), which keeps method, path and query. */
+void reply_hand_over(struct reply *r, const char *location);
 
 /* Has the web server send a file: path is an internal location of its,
  * which sets the headers that are about files. */

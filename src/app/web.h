@@ -16,8 +16,8 @@ enum { WEB_JSON_BODY_MAX = 64 << 10 };
 struct web; /* opaque; one a process */
 
 /*
- * Opens store and catalogue below CHARREF_ROOT, and recovers what a killed
- * worker left there.  conf outlives it.
+ * Opens store and catalogue below CHARREF_ROOT, and the cloud when there is
+ * a bucket, and recovers what a killed worker left.  conf outlives it.
  */
 int web_open(struct web **out, const struct conf *conf, struct fault *f);
 void web_close(struct web **w);

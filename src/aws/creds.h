@@ -13,66 +13,37 @@
  *   instance       IMDSv2; only when nothing else is configured
  *
  * A snapshot is one set of keys, whole: an id never meets another moment's
- * secret.  Temporary keys are renewed CREDS_AHEAD_MS before they end, by
- * one process for all: it writes them to a file (0600) which the others
- * read.  Where nobody does, each asks for itself, between requests.
+ * secret.  Temporary keys are renewed CREDS_AHEAD_MS before they end, or
+ * when half of their life is over if that is later, by one process for all:
+ * it writes them to a file (0600) which the others read.  Where nobody
+ * does, each asks for itself, between requests.
  */
 #ifndef AWS_CREDS_H
 #define AWS_CREDS_H
 
 #include <stdint.h>
 
-#include "base/secret.h"
+#include "aws/chain.h"
 
 enum {
 	CREDS_AHEAD_MS = 15 * 60 * 1000, /* renewed so long before the end */
-	CREDS_MUST_MS = 10 * 60 * 1000,  /* then by whoever needs them     */
-	CREDS_FILE_MAX = 1 << 20,        /* of a profile file              */
-	CREDS_PROFILES_MAX = 1000,       /* sections of one                */
-	CREDS_REPLY_MAX = 64 << 10       /* of an endpoint or a process    */
+	CREDS_MUST_MS = 10 * 60 * 1000,  /* then by whoever needs them ... */
+	CREDS_JITTER_MS = 2 * 60 * 1000, /* ... up to so much later        */
+	CREDS_SHARED_MS = 1000,          /* between looks at the snapshot  */
+	CREDS_FILES_MS = 5000,           /* and at the profile files       */
+	CREDS_REST_MS = 1000,            /* after a failure, doubling      */
+	CREDS_REST_MAX_MS = 60 * 1000
 };
 
 struct creds; /* opaque; one thread at a time */
 
-/* All texts: lent as long as the creds live; NULL or "" is not set. */
-struct creds_setup {
-	const struct secret *access_key_id;
-	const struct secret *secret_access_key;
-	const struct secret *session_token;
-	const char *profile;          /* else "default"                  */
-	const char *credentials_file; /* else home/.aws/credentials      */
-	const char *config_file;      /* else home/.aws/config           */
-	const char *home;
-	const char *role_arn;          /* with web_identity_token_file    */
-	const char *role_session_name; /* else "charref"                  */
-	const char *web_identity_token_file;
-	const char *region;       /* whose STS; else the profile's   */
-	const char *sts_endpoint; /* else https://sts.REGION.amazonaws
-				   * .com                            */
-	const char *container_relative_uri;
-	const char *container_full_uri;
-	const char *container_token_file;
-	const struct secret *container_token;
-	bool no_instance;              /* never ask the instance          */
-	const char *instance_endpoint; /* else http://169.254.169.254     */
-	const char *ca_file;
-	const char *snapshot_file; /* NULL: none is shared            */
-	bool is_keeper;            /* we renew it for all             */
-};
-
-struct creds_keys {
-	char id[129];
-	struct secret secret;
-	struct secret token;   /* empty: long-lived keys                  */
-	int64_t expires_at_ms; /* of the clock of day; INT64_MAX: never   */
-	const char *source;    /* a literal: "environment", "profile" ... */
-};
-
 /*
  * Reads what needs no network.  FAULT_INPUT (field: the variable at fault)
- * for half a pair of keys, a file that cannot be read or parsed though it
- * was named, a profile that does not exist though it was named, a container
- * address that is neither https nor loopback nor one of AWS's own.
+ * for half a pair of keys, keys that are none, a token file without a role,
+ * a file that cannot be read though it was named or that cannot be parsed,
+ * a profile that does not exist though it was named or that asks for what
+ * is not supported (source_profile, SSO), a container address that is
+ * neither https nor loopback nor one of AWS's own.
  */
 int creds_open(
     struct creds **out, const struct creds_setup *setup, struct fault *f);
@@ -87,21 +58,36 @@ void creds_close(struct creds **c);
 int creds_now(struct creds *c, const struct creds_keys **keys, struct fault *f);
 
 /*
+ * When keys had now, at now_ms, that end at expires_at_ms (both of the clock
+ * of day) are to be renewed: CREDS_AHEAD_MS before their end by the keeper,
+ * CREDS_MUST_MS less jitter_ms by all others; at half of their life when
+ * that is later; never (INT64_MAX) when they never end.
+ */
+int64_t creds_due_ms(
+    int64_t now_ms, int64_t expires_at_ms, bool is_keeper, int64_t jitter_ms);
+
+/*
  * Renews what is due: the keeper from CREDS_AHEAD_MS on, all others from
- * CREDS_MUST_MS on, when no keeper did.  Waits for the network no longer
- * than deadline_ms (clock_ticks_ms), and not at all when nothing is due; a
- * source that failed is not asked again for a while (1 s, growing to 60 s).
- * Fails when something was due and could not be had; keys in hand that are
- * still good stay.  Profile files that have changed are read again.
+ * CREDS_MUST_MS on, when no keeper did; the keeper also when it starts.
+ * Waits for the network (or the process) no longer than deadline_ms
+ * (clock_ticks_ms), and not at all when nothing is due.  Fails when
+ * something was due and could not be had; keys in hand that are still good
+ * stay.  A source that failed rests (1 s, growing to 60 s): meanwhile this
+ * fails only when there are no good keys.  Profile files that have changed
+ * are read again.  Faults: DENIED, BUSY, SLOW, REMOTE, DISK, MEMORY.
  */
 int creds_keep_fresh(struct creds *c, int64_t deadline_ms, struct fault *f);
 
-/* S3 said that our keys have expired: asks the source anew, whatever their
- * end was said to be. */
+/*
+ * S3 said that our keys have expired: looks whether the snapshot or the
+ * profile files hold others by now, else asks the source anew, whatever
+ * their end was said to be; but not while it rests, nor twice a second.
+ * FAULT_DENIED when there are no others; else as above.
+ */
 int creds_renew(struct creds *c, int64_t deadline_ms, struct fault *f);
 
-/* Which source is configured ("environment", ...), without asking it, and
- * the region that the profile names, or "". */
+/* Which source is configured ("environment", ... or "none"), without asking
+ * it, and the region that the profile names, or "". */
 const char *creds_source(const struct creds *c);
 const char *creds_region(const struct creds *c);
 

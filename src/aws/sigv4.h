@@ -28,8 +28,8 @@ enum {
 
 struct sigv4; /* opaque; one thread at a time; wiped when closed */
 
-/* region "us-east-1", service "s3" or "sts".  FAULT_MEMORY, FAULT_INPUT
- * for a name that cannot stand in a credential scope. */
+/* region "us-east-1", service "s3" or "sts".  FAULT_MEMORY; FAULT_INPUT
+ * for a name that is not a word (text_is_word). */
 int sigv4_open(struct sigv4 **out, const char *region, const char *service,
     struct fault *f);
 void sigv4_close(struct sigv4 **s);
@@ -42,7 +42,7 @@ struct sigv4_keys {
 };
 
 struct sigv4_field {
-	struct view name; /* of a header: in lower case */
+	struct view name; /* of a header: a word in lower case */
 	struct view value;
 };
 
@@ -53,13 +53,12 @@ struct sigv4_request {
 	struct view path;   /* raw bytes, from its first '/'             */
 	const struct sigv4_field *query; /* raw, in any order              */
 	size_t query_n;
-	const struct sigv4_field
-	    *headers; /* to be signed, in any order,
-		       * beside host, x-amz-date,
-		       * x-amz-content-sha256 and
-		       * x-amz-security-token, which we add        */
+	/* To be signed, in any order, beside host, x-amz-date,
+	 * x-amz-content-sha256 and x-amz-security-token, which are ours to
+	 * add.  Those of one name are joined in the order given. */
+	const struct sigv4_field *headers;
 	size_t headers_n;
-	struct view payload_sha256; /* 64 hex digits, or SIGV4_UNSIGNED    */
+	struct view payload_sha256; /* 64 hex digits, or SIGV4_UNSIGNED  */
 	int64_t at_s;               /* seconds since 1970                  */
 };
 
@@ -67,8 +66,11 @@ struct sigv4_request {
  * Signs in headers.  Appends to target the encoded path and query to send,
  * and to headers the lines to send with it, each ended by LF: Authorization,
  * x-amz-date, x-amz-content-sha256 and, with a token, x-amz-security-token;
- * not the request's own.  FAULT_MEMORY; FAULT_INPUT for a control byte in a
- * header or more than SIGV4_FIELDS_MAX fields.  headers holds secrets.
+ * not the request's own.  FAULT_MEMORY, also for a buf that is too small;
+ * FAULT_INPUT for a control byte (a tab is one) in a header, the host, the
+ * key id or the token, for no host or key id, a header's name that is not
+ * lower case or ours to add, or more than SIGV4_FIELDS_MAX of a kind.  The
+ * headers hold secrets.
  */
 int sigv4_sign(struct sigv4 *s, const struct sigv4_keys *keys,
     const struct sigv4_request *r, struct buf *target, struct buf *headers,
@@ -78,7 +80,9 @@ int sigv4_sign(struct sigv4 *s, const struct sigv4_keys *keys,
  * Signs in the query: appends to target the encoded path with the whole
  * query, signature included.  expires_s is 1 to SIGV4_EXPIRES_MAX_S.  The
  * payload is UNSIGNED-PAYLOAD whatever the request says; the token, if
- * there is one, is part of what is signed.
+ * there is one, is part of what is signed.  Faults as of sigv4_sign, and
+ * FAULT_INPUT for another expires_s; the target, a bearer secret, is then
+ * as it was, but for a buf that is too small, which is spoilt.
  */
 int sigv4_presign(struct sigv4 *s, const struct sigv4_keys *keys,
     const struct sigv4_request *r, int64_t expires_s, struct buf *target,
@@ -86,7 +90,8 @@ int sigv4_presign(struct sigv4 *s, const struct sigv4_keys *keys,
 
 /*
  * The canonical request and the string to sign of the last signature made,
- * lent until the next: what S3 shows when it disagrees.
+ * lent until the next call: what S3 shows when it disagrees.  Of a request
+ * with a token they hold that.
  */
 void sigv4_stages(const struct sigv4 *s, struct view *canonical_request,
     struct view *string_to_sign);

@@ -12,7 +12,12 @@
 
 #include "base/clock.h"
 
-enum { DRAFT_TRIES = 100, FILE_MODE = 0640, FOLDER_MODE = 0750 };
+enum {
+	DRAFT_TRIES = 100,
+	FILE_MODE = 0640,
+	SECRET_MODE = 0600,
+	FOLDER_MODE = 0750
+};
 
 /* Clients may read the text of FAULT_FULL, so that one names no file. */
 static int
@@ -24,25 +29,32 @@ failed(struct fault *f, const char *doing, const char *name)
 }
 
 static int
-open_at(int dir, const char *name, int flags)
+open_mode(int dir, const char *name, int flags, mode_t mode)
 {
 	int fd;
 
 	do
-		fd = openat(dir, name, flags | O_CLOEXEC, FILE_MODE);
+		fd = openat(dir, name, flags | O_CLOEXEC, mode);
 	while (fd == -1 && errno == EINTR);
 	return fd;
 }
 
+static int
+open_at(int dir, const char *name, int flags)
+{
+	return open_mode(dir, name, flags, FILE_MODE);
+}
+
 /* Makes the draft's file, under a name of 96 random bits. */
 static int
-create(struct file_draft *d, int dir, struct fault *f)
+create(struct file_draft *d, int dir, mode_t mode, struct fault *f)
 {
 	(void)snprintf(d->name, sizeof d->name,
 	    FILE_DRAFT_PREFIX "%08x%08x%08x", clock_chance(UINT32_MAX),
 	    clock_chance(UINT32_MAX), clock_chance(UINT32_MAX));
 	d->dir = dir;
-	d->fd = open_at(dir, d->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW);
+	d->fd = open_mode(
+	    dir, d->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
 	if (d->fd == -1) {
 		(void)failed(f, "create", d->name);
 		d->name[0] = '\0';
@@ -68,14 +80,14 @@ lock_new(int fd)
 	return st.st_nlink > 0;
 }
 
-int
-file_draft_open(struct file_draft *d, int dir, struct fault *f)
+static int
+open_draft(struct file_draft *d, int dir, mode_t mode, struct fault *f)
 {
 	int locked, tries;
 
 	MUST(d->fd == -1 && d->name[0] == '\0');
 	for (tries = 0; tries < DRAFT_TRIES; tries++) {
-		if (create(d, dir, f) == -1)
+		if (create(d, dir, mode, f) == -1)
 			return -1;
 		locked = lock_new(d->fd);
 		if (locked == 1)
@@ -87,6 +99,12 @@ file_draft_open(struct file_draft *d, int dir, struct fault *f)
 			return -1;
 	}
 	return fault_set(f, FAULT_DISK, "sweeps took %d drafts", DRAFT_TRIES);
+}
+
+int
+file_draft_open(struct file_draft *d, int dir, struct fault *f)
+{
+	return open_draft(d, dir, FILE_MODE, f);
 }
 
 /* After a failure the draft can only be finished: without its descriptor
@@ -162,6 +180,31 @@ file_draft_fini(struct file_draft *d)
 		(void)close(d->fd);
 	d->fd = -1;
 	d->name[0] = '\0';
+}
+
+static int
+rename_over(struct file_draft *d, const char *name, struct fault *f)
+{
+	if (fsync(d->fd) == -1)
+		return failed(f, "sync", d->name);
+	if (renameat2(d->dir, d->name, d->dir, name, 0) == -1)
+		return failed(f, "rename to", name);
+	d->name[0] = '\0';
+	return 0;
+}
+
+int
+file_replace(int dir, const char *name, struct view secret, struct fault *f)
+{
+	struct file_draft d = FILE_DRAFT_INIT;
+	int rc = open_draft(&d, dir, SECRET_MODE, f);
+
+	if (rc == 0)
+		rc = file_draft_write(&d, secret, f);
+	if (rc == 0)
+		rc = rename_over(&d, name, f);
+	file_draft_fini(&d);
+	return rc;
 }
 
 /*
@@ -330,11 +373,11 @@ read_open(
 	return fault_set(f, FAULT_DISK, "%s changed while it was read", name);
 }
 
-int
-file_read(int dir, const char *name, struct buf *out, struct fault *f)
+/* O_NONBLOCK: opening a pipe of that name must not wait. */
+static int
+read_at(int dir, const char *name, int flags, struct buf *out, struct fault *f)
 {
-	/* O_NONBLOCK: opening a pipe of that name must not wait. */
-	const int fd = open_at(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+	const int fd = open_at(dir, name, O_RDONLY | O_NONBLOCK | flags);
 	struct stat st;
 	int rc = -1;
 
@@ -354,6 +397,18 @@ file_read(int dir, const char *name, struct buf *out, struct fault *f)
 	if (rc == -1)
 		buf_clear(out);
 	return rc;
+}
+
+int
+file_read(int dir, const char *name, struct buf *out, struct fault *f)
+{
+	return read_at(dir, name, O_NOFOLLOW, out, f);
+}
+
+int
+file_follow(const char *path, struct buf *out, struct fault *f)
+{
+	return read_at(AT_FDCWD, path, 0, out, f);
 }
 
 int64_t

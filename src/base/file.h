@@ -45,6 +45,13 @@ int file_draft_publish(struct file_draft *d, const char *name, struct fault *f);
 void file_draft_fini(struct file_draft *d);
 
 /*
+ * Writes a file that only we may read (0600) and that takes the place of
+ * one of that name: readers see the old or the new, whole.
+ */
+int file_replace(
+    int dir, const char *name, struct view secret, struct fault *f);
+
+/*
  * Removes the draft of that name if its owner is dead: true when it did.
  * A live owner's draft, and one just renamed into place, are left alone.
  */
@@ -64,6 +71,10 @@ int file_sync_folder(int dir, struct fault *f);
  * FAULT_ABSENT when there is none (or it is a link), FAULT_DISK.
  */
 int file_read(int dir, const char *name, struct buf *out, struct fault *f);
+
+/* The same for a path that someone chose in the settings: links are
+ * followed, as those are that Kubernetes mounts its tokens with. */
+int file_follow(const char *path, struct buf *out, struct fault *f);
 
 /* Size in bytes of a regular file (links are not followed), or -1. */
 int64_t file_size(int dir, const char *name);

@@ -17,17 +17,23 @@
 #include "base/fault.h"
 
 enum {
-	STATE_FRESH_MS = 5000, /* older news of S3 is none                 */
-	STATE_ABSENT_MS = 5000 /* so long is "not there" believed          */
+	STATE_FRESH_MS = 5000,        /* older news of S3 is none          */
+	STATE_ABSENT_MS = 5000,       /* so long is "not there" believed,
+					 give or take 5%                   */
+	STATE_OFFSET_MAX_DAYS = 36525 /* a clock offset over it is none    */
 };
 
 struct state; /* opaque; may be shared by threads and processes */
 
 /*
  * Opens folder/state, making both when needed (0750 and 0600).  A file of
- * another layout or size is made anew under the same name: the processes
- * that have the old one mapped go on with it.  FAULT_DISK, FAULT_FULL,
- * FAULT_MEMORY.
+ * another layout or size, a link, a pipe or a socket of that name is made
+ * anew: the processes that have the old one mapped go on with it.  Who come
+ * at once get the same file; for that they wait on a lock of the folder, at
+ * most five seconds.  FAULT_DISK, FAULT_FULL, FAULT_MEMORY.
+ *
+ * The folder is the administrator's and ours: who makes the file shorter
+ * while it is mapped kills those who read it (SIGBUS).
  */
 int state_open(struct state **out, const char *folder, struct fault *f);
 void state_close(struct state **s);
@@ -39,23 +45,28 @@ enum state_storage {
 	STATE_DENIED /* refuses our keys, or knows no such bucket  */
 };
 
-/* Somebody has just asked S3, and this came of it (not UNKNOWN). */
+/* Somebody has just asked S3, and this came of it (never UNKNOWN). */
 void state_tell_storage(struct state *s, enum state_storage now);
 enum state_storage state_storage(const struct state *s);
 const char *state_storage_word(enum state_storage storage); /* "up" */
 
-/* Milliseconds since the last news and since the last change; -1: none. */
+/*
+ * Milliseconds since the last news, however old, and since the last that
+ * was unlike the one before (the first news is); -1: none.
+ */
 int64_t state_news_age_ms(const struct state *s);
 int64_t state_change_age_ms(const struct state *s);
 
-/* What to add to our clock to have S3's; 0 until somebody learnt it. */
+/* What to add to our clock to have S3's; 0 until somebody learnt it.  One
+ * of over STATE_OFFSET_MAX_DAYS, either way, is not learnt. */
 void state_tell_clock_offset(struct state *s, int64_t offset_ms);
 int64_t state_clock_offset_ms(const struct state *s);
 
 /*
  * Names that S3 was asked for and does not have.  A fixed table of
- * fingerprints (their hash is seeded, so nobody can choose collisions): a
- * full one forgets the older.
+ * fingerprints (their hash is seeded, so nobody can choose collisions): of
+ * three that meet in one place it forgets the oldest, so of a thousand names
+ * some thirty.  Any length; one name is taken for another once in 2^31.
  */
 void state_note_absent(struct state *s, struct view name);
 bool state_is_absent(const struct state *s, struct view name);

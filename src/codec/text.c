@@ -1,9 +1,11 @@
 #include "codec/text.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 static const int64_t seconds_max = 1000000000;
+static const int64_t moment_max_s = 253402300799; /* the end of year 9999 */
 
 static bool
 is_digit(char c)
@@ -198,6 +200,34 @@ text_unescape(struct view v, struct buf *out, struct fault *f)
 		rest.n -= 3;
 	}
 	return buf_done(out, f);
+}
+
+/* RFC 3986's unreserved characters need no escape anywhere. */
+static bool
+needs_escape(char c, bool keep_slash)
+{
+	return !text_is_alnum(c) && c != '-' && c != '.' && c != '_' &&
+	       c != '~' && !(keep_slash && c == '/');
+}
+
+void
+text_escape(struct buf *out, struct view v, bool keep_slash)
+{
+	static const char hex[] = "0123456789ABCDEF";
+	size_t i, escapes = 0;
+	char *to;
+
+	for (i = 0; i < v.n; i++)
+		escapes += needs_escape(v.p[i], keep_slash);
+	to = buf_room(out, v.n + 2 * escapes);
+	for (i = 0; to != NULL && i < v.n; i++)
+		if (needs_escape(v.p[i], keep_slash)) {
+			*to++ = '%';
+			*to++ = hex[(unsigned char)v.p[i] >> 4];
+			*to++ = hex[(unsigned char)v.p[i] & 15];
+		} else {
+			*to++ = v.p[i];
+		}
 }
 
 bool
@@ -418,14 +448,14 @@ two_digits(const char *p)
 	return (p[0] - '0') * 10 + (p[1] - '0');
 }
 
-/* Digits and signs where an IMF-fixdate has them; at an x, a name's letter. */
+/* Has v digits where the shape has a 0, anything at an x, and else just the
+ * byte of the shape? */
 static bool
-has_date_shape(struct view v)
+has_shape(struct view v, const char *shape)
 {
-	static const char shape[] = "xxx, 00 xxx 0000 00:00:00 GMT";
 	size_t i;
 
-	if (v.n != sizeof shape - 1)
+	if (v.n != strlen(shape))
 		return false;
 	for (i = 0; i < v.n; i++) {
 		if (shape[i] == '0' && !is_digit(v.p[i]))
@@ -436,30 +466,90 @@ has_date_shape(struct view v)
 	return true;
 }
 
-/* Seconds since 1970 of an IMF-fixdate (RFC 9110, 5.6.7). */
+/* Adds "10:15:00" at p, and counts: false for what no clock and no calendar
+ * shows. */
 static bool
-parse_date(struct view v, int64_t *seconds)
+count_seconds(struct tm tm, const char *p, int64_t *unix_s)
+{
+	const int day = tm.tm_mday;
+	int64_t seconds;
+
+	tm.tm_hour = two_digits(p);
+	tm.tm_min = two_digits(p + 3);
+	tm.tm_sec = two_digits(p + 6);
+	if (tm.tm_year < 70 || tm.tm_mon < 0 || tm.tm_mon > 11 ||
+	    tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 60)
+		return false;
+	if (tm.tm_sec == 60)
+		tm.tm_sec = 59;
+	seconds = timegm(&tm);
+	if (tm.tm_mday != day) /* timegm moves 31 February to March */
+		return false;
+	*unix_s = seconds;
+	return true;
+}
+
+bool
+text_http_date_s(struct view v, int64_t *unix_s)
 {
 	struct tm tm = { 0 };
-	int weekday, day;
 
-	if (!has_date_shape(v))
+	if (!has_shape(v, "xxx, 00 xxx 0000 00:00:00 GMT") ||
+	    name_at(v.p, "SunMonTueWedThuFriSat") == -1)
 		return false;
-	weekday = name_at(v.p, "SunMonTueWedThuFriSat");
-	day = tm.tm_mday = two_digits(v.p + 5);
+	tm.tm_mday = two_digits(v.p + 5);
 	tm.tm_mon = name_at(v.p + 8, "JanFebMarAprMayJunJulAugSepOctNovDec");
 	tm.tm_year = two_digits(v.p + 12) * 100 + two_digits(v.p + 14) - 1900;
-	tm.tm_hour = two_digits(v.p + 17);
-	tm.tm_min = two_digits(v.p + 20);
-	tm.tm_sec = two_digits(v.p + 23);
-	if (tm.tm_mon == -1 || tm.tm_hour > 23 || tm.tm_min > 59 ||
-	    tm.tm_sec > 60)
+	return count_seconds(tm, v.p + 17, unix_s);
+}
+
+/* ".123Z" and its like: what may follow the seconds of a moment. */
+static bool
+is_moment_end(struct view v)
+{
+	size_t digits_end = 1;
+
+	if (v.n > 0 && v.p[0] == '.') {
+		while (digits_end < v.n && is_digit(v.p[digits_end]))
+			digits_end++;
+		if (digits_end == 1)
+			return false;
+		v.p += digits_end;
+		v.n -= digits_end;
+	}
+	return view_is(v, "Z") || view_is(v, "+00:00");
+}
+
+bool
+text_moment_s(struct view v, int64_t *unix_s)
+{
+	static const char shape[] = "0000-00-00T00:00:00";
+	const size_t n = sizeof shape - 1;
+	struct tm tm = { 0 };
+
+	if (v.n < n || !has_shape((struct view){ v.p, n }, shape) ||
+	    !is_moment_end((struct view){ v.p + n, v.n - n }))
 		return false;
-	if (tm.tm_sec == 60) /* a leap second, which time_t cannot say */
-		tm.tm_sec = 59;
-	*seconds = timegm(&tm);
-	/* timegm moves 31 February to March, and knows the day of the week. */
-	return tm.tm_mday == day && tm.tm_wday == weekday;
+	tm.tm_year = two_digits(v.p) * 100 + two_digits(v.p + 2) - 1900;
+	tm.tm_mon = two_digits(v.p + 5) - 1;
+	tm.tm_mday = two_digits(v.p + 8);
+	return count_seconds(tm, v.p + 11, unix_s);
+}
+
+void
+text_basic_moment(char out[TEXT_BASIC_SIZE], int64_t unix_s)
+{
+	const time_t t = unix_s < 0              ? 0
+			 : unix_s > moment_max_s ? moment_max_s
+						 : unix_s;
+	struct tm tm;
+
+	MUST(gmtime_r(&t, &tm) != NULL);
+	(void)snprintf(out, TEXT_BASIC_SIZE, "%04u%02u%02uT%02u%02u%02uZ",
+	    (unsigned)(tm.tm_year + 1900) % 10000u,
+	    (unsigned)(tm.tm_mon + 1) % 100u, (unsigned)tm.tm_mday % 100u,
+	    (unsigned)tm.tm_hour % 100u, (unsigned)tm.tm_min % 100u,
+	    (unsigned)tm.tm_sec % 100u);
 }
 
 /* delay-seconds may have any number of digits; we wait no longer than this. */
@@ -485,7 +575,7 @@ text_retry_after_ms(struct view v, int64_t now_ms, int64_t *ms)
 		*ms = seconds * 1000;
 		return true;
 	}
-	if (!parse_date(v, &seconds))
+	if (!text_http_date_s(v, &seconds))
 		return false;
 	*ms = seconds * 1000 > now_ms ? seconds * 1000 - now_ms : 0;
 	return true;

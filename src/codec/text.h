@@ -86,18 +86,23 @@ bool text_retry_after_ms(struct view v, int64_t now_ms, int64_t *ms);
 
 /*
  * Seconds since 1970 of an HTTP date: IMF-fixdate alone (RFC 9110, 5.6.7),
- * "Sun, 22 Nov 2026 10:15:00 GMT", years 1970 to 9999.
+ * "Sun, 22 Nov 2026 10:15:00 GMT", years 1970 to 9999.  The day must be in
+ * the calendar, but of the week it may be any.  A leap second (60) is taken
+ * for the one before.  False, with *unix_s as it was, for all else.
  */
 bool text_http_date_s(struct view v, int64_t *unix_s);
 
 /*
  * Seconds since 1970 of a moment as AWS writes it (ISO 8601, UTC):
  * "2026-11-22T10:15:00Z", with or without a fraction (cut), or with
- * "+00:00" in place of the Z.  Years 1970 to 9999.
+ * "+00:00" in place of the Z.  Years, days, leap seconds as above.
  */
 bool text_moment_s(struct view v, int64_t *unix_s);
 
-/* The same moment as signatures write it: "20261122T101500Z" and a NUL. */
+/*
+ * The same moment as signatures write it: "20261122T101500Z" and a NUL.  A
+ * moment outside of the years above becomes the nearest inside.
+ */
 enum { TEXT_BASIC_SIZE = 17 };
 void text_basic_moment(char out[TEXT_BASIC_SIZE], int64_t unix_s);
 

@@ -1,11 +1,6 @@
 #include "disk/catalogue.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
-#define KEY_FOLDER "character_references"
-
-enum { KEY_SIZE = sizeof KEY_FOLDER + 1 + IDENT_MAX + sizeof ".webp" };
+#include "disk/objects.h"
 
 static const char find[] = "SELECT extension FROM images WHERE id = ?";
 static const char find_in_job[] =
@@ -22,9 +17,6 @@ static const char record_image[] = INSERT_IMAGE
     " model = excluded.model, seed = excluded.seed,"
     " request_id = excluded.request_id";
 static const char adopt_image[] = INSERT_IMAGE "NOTHING";
-static const char insert_object[] =
-    "INSERT INTO objects (image_id, key, state)"
-    " VALUES (?, ?, 'waiting') ON CONFLICT DO NOTHING";
 
 /* The kind of the row's first column. */
 static int
@@ -60,24 +52,12 @@ catalogue_find(struct db *db, const struct image_id *id,
 	return rc == -1 ? fault_while(f, "find image %s", id->text) : 0;
 }
 
-static int
-add_object(struct db *db, const struct catalogue_image *image, struct fault *f)
-{
-	struct db_query q = db_ask(db, insert_object);
-	char key[KEY_SIZE];
-
-	(void)snprintf(key, sizeof key, KEY_FOLDER "/%s.%s", image->id.text,
-	    sniff_extension(image->sniff.kind));
-	db_give_text(&q, view_str(image->id.text));
-	db_give_text(&q, view_str(key));
-	return db_run(&q, f);
-}
-
 /* The image's row, by record_image or adopt_image, and its object's. */
 static int
 add_image(struct db *db, const char *how, const struct catalogue_image *image,
-    struct fault *f)
+    int64_t due_ms, struct fault *f)
 {
+	static const struct job_id alone = { "" };
 	struct db_query q = db_ask(db, how);
 
 	db_give_text(&q, view_str(image->id.text));
@@ -97,17 +77,18 @@ add_image(struct db *db, const char *how, const struct catalogue_image *image,
 	db_give_text(&q, image->request_id);
 	if (db_run(&q, f) == -1)
 		return -1;
-	return add_object(db, image, f);
+	return objects_add(
+	    db, &image->id, &alone, image->sniff.kind, due_ms, f);
 }
 
 int
-catalogue_adopt(
-    struct db *db, const struct catalogue_image *image, struct fault *f)
+catalogue_adopt(struct db *db, const struct catalogue_image *image,
+    int64_t due_ms, struct fault *f)
 {
 	int rc = db_begin(db, f);
 
 	if (rc == 0)
-		rc = add_image(db, adopt_image, image, f);
+		rc = add_image(db, adopt_image, image, due_ms, f);
 	if (db_finish(db, rc, f) == -1)
 		return fault_while(f, "adopt image %s", image->id.text);
 	return 0;
@@ -115,13 +96,13 @@ catalogue_adopt(
 
 int
 catalogue_record(struct db *db, const struct catalogue_image *images, size_t n,
-    struct claim *claim, struct view reply, struct fault *f)
+    int64_t due_ms, struct claim *claim, struct view reply, struct fault *f)
 {
 	int rc = db_begin(db, f);
 	size_t i;
 
 	for (i = 0; rc == 0 && i < n; i++)
-		rc = add_image(db, record_image, &images[i], f);
+		rc = add_image(db, record_image, &images[i], due_ms, f);
 	if (rc == 0)
 		rc = claims_done(db, claim, reply, f);
 	if (db_finish(db, rc, f) == -1)

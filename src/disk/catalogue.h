@@ -42,17 +42,19 @@ int catalogue_find(struct db *db, const struct image_id *id,
 
 /*
  * Records an image that lies in the store without a row, and its object as
- * waiting for upload, unless a row has come meanwhile.
+ * waiting for upload, unless a row has come meanwhile.  due_ms: when the
+ * uploader may take it (objects_add).
  */
-int catalogue_adopt(
-    struct db *db, const struct catalogue_image *image, struct fault *f);
+int catalogue_adopt(struct db *db, const struct catalogue_image *image,
+    int64_t due_ms, struct fault *f);
 
 /*
- * One transaction: all the images' rows, their objects' rows (`waiting`,
- * key character_references/{id}.{ext}), and the claim, if there is one, as
- * done with its reply.  An image adopted meanwhile gets our provenance.
+ * One transaction: all the images' rows, their objects alone as waiting
+ * (objects_add, due_ms), and the claim, if there is one, as done with its
+ * reply.  An image adopted meanwhile gets our provenance.
  */
 int catalogue_record(struct db *db, const struct catalogue_image *images,
-    size_t n, struct claim *claim, struct view reply, struct fault *f);
+    size_t n, int64_t due_ms, struct claim *claim, struct view reply,
+    struct fault *f);
 
 #endif

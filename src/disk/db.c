@@ -11,8 +11,7 @@
 #include "base/file.h"
 
 enum {
-	SCHEMA = 1, /* what this program writes in user_version  */
-	STATEMENTS_MAX = 32,
+	STATEMENTS_MAX = 48,
 	LOOKASIDE_SIZE = 512,
 	LOOKASIDE_SLOTS = 32,
 	NAP_MS = 20 /* between attempts at what SQLite does not wait for */
@@ -20,7 +19,7 @@ enum {
 
 /* A serial that was kept is never used twice (AUTOINCREMENT): it is a byte
  * to lock. */
-static const char schema[] =
+static const char schema_1[] =
     "CREATE TABLE images ("
     "  id TEXT NOT NULL PRIMARY KEY,"
     "  extension TEXT NOT NULL,"
@@ -57,6 +56,31 @@ static const char schema[] =
     ") STRICT;"
     "CREATE INDEX requests_by_age ON requests (created_at);"
     "PRAGMA user_version = 1;";
+
+/*
+ * queued_at: when it began to wait, 0 when version 1 added it; error_at: of
+ * last_error; verified_at is NULL unless it is done.  The first index counts
+ * and finds what is due without the table.
+ */
+static const char schema_2[] =
+    "ALTER TABLE objects ADD COLUMN queued_at INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE objects ADD COLUMN error_at INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE objects SET queued_at = coalesce("
+    "  (SELECT created_at FROM images WHERE id = image_id), 0);"
+    "DROP INDEX objects_to_do;"
+    "CREATE INDEX objects_to_do"
+    "  ON objects (state, next_attempt_at, queued_at);"
+    "CREATE INDEX objects_by_proof ON objects (verified_at)"
+    "  WHERE verified_at IS NOT NULL;"
+    "CREATE INDEX objects_by_error ON objects (error_at)"
+    "  WHERE last_error <> '';"
+    "PRAGMA user_version = 2;";
+
+/* The step at i leads from version i to the next. */
+static const char *const steps[] = { schema_1, schema_2 };
+
+/* What this program writes in user_version. */
+enum { SCHEMA = sizeof steps / sizeof steps[0] };
 
 /* A hundred idle workers share a small host: little is cached by each. */
 static const char settings[] = "PRAGMA synchronous = FULL;"
@@ -216,6 +240,12 @@ db_last_row(const struct db *db)
 	return sqlite3_last_insert_rowid(db->sqlite);
 }
 
+int64_t
+db_changed(const struct db *db)
+{
+	return sqlite3_changes64(db->sqlite);
+}
+
 /* What is written into a file that was removed under us would be lost. */
 static int
 must_be_in_place(struct db *db, struct fault *f)
@@ -335,18 +365,16 @@ read_version(struct db *db, int64_t *version, struct fault *f)
 	return rc == 1 ? 0 : -1;
 }
 
-/* Others may be creating too: who gets the lock looks again. */
+/* Others may be at it too: who gets the lock looks again. */
 static int
-create(struct db *db, int64_t *version, struct fault *f)
+migrate(struct db *db, int64_t *version, struct fault *f)
 {
 	int rc = db_begin(db, f);
 
 	if (rc == 0)
 		rc = read_version(db, version, f);
-	if (rc == 0 && *version == 0) {
-		rc = execute(db, schema, f);
-		*version = SCHEMA;
-	}
+	while (rc == 0 && *version >= 0 && *version < SCHEMA)
+		rc = execute(db, steps[(*version)++], f);
 	return db_finish(db, rc, f);
 }
 
@@ -358,8 +386,8 @@ meet_schema(struct db *db, struct fault *f)
 
 	if (read_version(db, &version, f) == -1)
 		return -1;
-	if (version == 0 && create(db, &version, f) == -1)
-		return fault_while(f, "create the tables");
+	if (version >= 0 && version < SCHEMA && migrate(db, &version, f) == -1)
+		return fault_while(f, "create or migrate the tables");
 	if (version < 1 || version > SCHEMA + 1)
 		return fault_set(f, FAULT_CATALOGUE,
 		    "its schema is version %lld, and this program knows "

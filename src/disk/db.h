@@ -23,7 +23,8 @@ enum { DB_BUSY_MS = 5000 };
 
 struct db; /* opaque; one thread at a time */
 
-/* Opens the database in root, making it when needed; also FAULT_DISK. */
+/* Opens the database in root, making or migrating it when needed; also
+ * FAULT_DISK. */
 int db_open(struct db **out, const char *root, struct fault *f);
 void db_close(struct db **db);
 
@@ -80,5 +81,8 @@ int db_run(struct db_query *q, struct fault *f);
 
 /* The number of the row inserted last. */
 int64_t db_last_row(const struct db *db);
+
+/* How many rows the last statement has inserted, changed or deleted. */
+int64_t db_changed(const struct db *db);
 
 #endif

@@ -14,6 +14,8 @@
 
 #include <stdint.h>
 
+#include "base/buf.h"
+#include "base/fault.h"
 #include "codec/digest.h"
 #include "codec/ident.h"
 #include "codec/sniff.h"
@@ -29,7 +31,8 @@ enum objects_state {
 /* When it waits for a first GET, not for a time. */
 #define OBJECTS_LAZY INT64_MAX
 
-enum { OBJECTS_KEY_SIZE = 2 * IDENT_MAX + 64, OBJECTS_ERROR_MAX = 300 };
+enum { OBJECTS_KEY_SIZE = 2 * IDENT_MAX + 64 };
+enum { OBJECTS_ERROR_MAX = 300 }; /* bytes of an error that are kept */
 
 /*
  * Writes the object key: "character_references/{id}.{ext}", in a job
@@ -50,6 +53,7 @@ struct object {
 	struct digest sha256; /* hex "": not known          */
 	enum objects_state state;
 	int attempts;
+	bool is_lazy;       /* it waits, and for a first GET   */
 	bool is_alone_done; /* its image's object alone is done */
 };
 
@@ -58,22 +62,32 @@ struct object {
 int objects_find(struct db *db, const struct image_id *id,
     const struct job_id *job, bool *known, struct object *out, struct fault *f);
 
-/* Adds a waiting object of a known image, unless there is one already; a
- * failed one waits again.  due_ms: when the uploader may take it. */
+/*
+ * Within the caller's transaction: adds a waiting object of a known image,
+ * unless there is one already.  A failed one waits again from now on, its
+ * attempts forgotten; a lazy one becomes due if due_ms is earlier.
+ * due_ms: when the uploader may take it, or OBJECTS_LAZY.
+ */
+int objects_add(struct db *db, const struct image_id *id,
+    const struct job_id *job, enum sniff_kind kind, int64_t due_ms,
+    struct fault *f);
+
+/* The same in a transaction of its own. */
 int objects_want(struct db *db, const struct image_id *id,
     const struct job_id *job, enum sniff_kind kind, int64_t due_ms,
     struct fault *f);
 
 /*
- * Takes up to max waiting objects that are due at now_ms, the oldest and
- * the newest by turns: their next attempt moves to until_ms.
+ * Takes up to max waiting objects that are due at now_ms, the one due
+ * longest and the one due last by turns: their next attempt moves to
+ * until_ms, which is later.
  */
 int objects_take(struct db *db, int64_t now_ms, int64_t until_ms,
     struct object *out, size_t max, size_t *n, struct fault *f);
 
 /* Up to max done objects whose last proof is older than before_ms, the
- * oldest first; they are taken in the same way (verified_at moves to
- * now_ms). */
+ * oldest first; they are taken in the same way (their proof moves to
+ * now_ms, or to before_ms if that is later). */
 int objects_take_to_verify(struct db *db, int64_t before_ms, int64_t now_ms,
     struct object *out, size_t max, size_t *n, struct fault *f);
 
@@ -83,19 +97,26 @@ struct objects_outcome {
 	enum objects_state state; /* DONE, WAITING or FAILED              */
 	int64_t due_ms;           /* WAITING: when to try again           */
 	bool is_attempt;          /* count it, and keep `error`           */
-	const char *error;        /* "" for none; cut at OBJECTS_ERROR_MAX */
+	const char *error;        /* UTF-8, "" for none; cut if long      */
 };
 
 /*
- * One transaction for all.  An object that somebody else has brought to
- * DONE meanwhile stays so unless the outcome is of a verification (object
- * was DONE).
+ * One transaction for all.  DONE is true of every object, proved at now_ms;
+ * it clears the error, and FAILED always keeps its own.  Else an outcome of
+ * an upload leaves an object alone that somebody has brought to DONE
+ * meanwhile, and one of a verification (the object was DONE) an object that
+ * is no longer DONE; one that it makes wait again begins anew: no attempts,
+ * queued now.
  */
 int objects_settle(struct db *db, const struct objects_outcome *outcomes,
     size_t n, int64_t now_ms, struct fault *f);
 
-/* An object that S3 has though the catalogue did not know: image row (what
- * is not known stays empty or 0) and object row, done. */
+/*
+ * An object that S3 has though the catalogue did not know: image row (what
+ * is not known stays empty or 0) and object row, done and proved.  One that
+ * was known becomes done; nothing changes when its image is known as of
+ * another kind.
+ */
 int objects_discovered(
     struct db *db, const struct object *found, int64_t now_ms, struct fault *f);
 
@@ -103,11 +124,13 @@ int objects_discovered(
 int objects_newest_done(
     struct db *db, struct object *out, bool *found, struct fault *f);
 
-/* Failed objects wait again: of one image, or all (id NULL).  *n of them. */
+/* Failed objects wait again, their attempts forgotten: of one image, or all
+ * (id NULL).  *n of them. */
 int objects_retry(struct db *db, const struct image_id *id, int64_t now_ms,
     int64_t *n, struct fault *f);
 
-/* Lazy objects become due: for when uploads are lazy no longer. */
+/* Lazy objects become due: for when uploads are lazy no longer.  Many need
+ * more than one transaction; after a failure, some are due already. */
 int objects_hurry(struct db *db, int64_t now_ms, struct fault *f);
 
 struct objects_summary {
@@ -122,8 +145,11 @@ struct objects_summary {
 int objects_summary(
     struct db *db, struct objects_summary *out, struct fault *f);
 
-/* The last errors of what waits or has failed, the newest first, at most
- * max: returns 0 to go on, -1 to stop. */
+/*
+ * The last errors of what waits or has failed, the newest first, at most
+ * max.  `each` returns 0 to go on, or -1 to stop, which is then returned;
+ * the error is lent for its call.
+ */
 typedef int objects_error(
     void *arg, const struct object *object, struct view error, struct fault *f);
 int objects_errors(

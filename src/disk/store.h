@@ -43,6 +43,9 @@ int store_sync(struct store *st, struct fault *f);
 int store_get(struct store *st, const struct image_id *id, enum sniff_kind kind,
     struct buf *out, struct fault *f);
 
+/* The folder, open as long as the store is: for who streams from it. */
+int store_folder(const struct store *st);
+
 /* Bytes of the image's file, or -1 when there is none. */
 int64_t store_size(
     struct store *st, const struct image_id *id, enum sniff_kind kind);

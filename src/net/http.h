@@ -7,10 +7,17 @@
  * has passed.  After every attempt a judge, who knows the protocol, decides
  * whether the call has ended or is to be sent again.
  *
- * No redirect is ever followed.  Unless connections are kept, nothing is
- * ever sent twice behind the judge's back: libcurl repeats a request by
- * itself when a kept connection turns out dead, and a repeated request to
- * an image model is paid for twice.
+ * No redirect is ever followed, and no dot segment of a path removed.
+ *
+ * Unless connections are kept, nothing is ever sent twice behind the
+ * judge's back: libcurl repeats a request by itself when a kept connection
+ * turns out dead, and a repeated request to an image model is paid for
+ * twice.  Compressed replies are asked for and unpacked.
+ *
+ * Where they are kept, from call to call and run to run, a request whose
+ * kept connection broke before any answer is repeated at once, as the same
+ * attempt; a later attempt takes a new connection; replies are HTTP/1.1 and
+ * arrive as they are stored, since no compression is asked for.
  */
 #ifndef NET_HTTP_H
 #define NET_HTTP_H
@@ -27,16 +34,17 @@ struct http_setup {
 				  * or "" for TCP                          */
 	const char *ca_file;     /* certificates to trust instead of the
 				  * system's; NULL or ""                   */
-	bool keep;               /* connections, from call to call: only for
-				  * what may be sent twice                 */
+	bool keep;               /* connections: only for what may be
+				  * sent twice; see above              */
 	int parallel;            /* calls on their way at once; 0: all     */
 	int connect_ms;          /* 0: 5 s                                 */
-	int stall_s;             /* an attempt that moves no byte for so
-				  * long ends as SLOW; 0: only the deadline
-				  * ends it                                */
+	int stall_s;             /* an attempt whose bodies move no byte for
+				  * so long, once it is sent, ends as SLOW;
+				  * 0: only the deadline ends it           */
 	int stop_fd;             /* once it is readable, http_run ends what
-				  * is on its way as BUSY, "told to stop",
-				  * and returns; 0: none                   */
+				  * is on its way or was never sent as BUSY,
+				  * "told to stop", asks no judge, and
+				  * returns; 0: none                       */
 };
 
 enum http_method { HTTP_POST, HTTP_GET, HTTP_HEAD, HTTP_PUT, HTTP_DELETE };
@@ -57,8 +65,9 @@ struct http_call {
 
 	/*
 	 * A body that is read as it is sent: body_size bytes, by source,
-	 * which reads up to n bytes from offset and returns how many, or -1,
-	 * which ends the attempt as REMOTE.  NULL: `body` it is.
+	 * which reads up to n bytes from offset and returns how many.  -1, or
+	 * 0 though more was promised, ends the attempt with the fault it set
+	 * in the call, else as REMOTE.  NULL: `body` it is.
 	 */
 	int64_t (*source)(
 	    struct http_call *call, char *p, size_t n, int64_t offset);
@@ -66,13 +75,15 @@ struct http_call {
 
 	/*
 	 * Takes the body of a reply with a 2xx status, piece by piece, in
-	 * place of `reply`; -1 ends the attempt as REMOTE.  NULL: `reply`.
+	 * place of `reply`; -1 ends the attempt with the fault it set in the
+	 * call, else as REMOTE.  NULL: `reply`.
 	 */
 	int (*sink)(struct http_call *call, struct view bytes);
 
 	/*
-	 * Before each attempt: may write url, headers, body and fault; -1
-	 * ends the call with the fault it set.  NULL: nothing changes.
+	 * Before each attempt, when `attempts` of them have been: may write
+	 * url (NULL until then), headers and body.  -1 ends the call with the
+	 * fault it must then have set.  NULL: nothing changes.
 	 */
 	int (*prepare)(struct http_call *call);
 	void *owner; /* of the call: for source, sink, prepare and judge */
@@ -110,13 +121,20 @@ int http_open(
     struct http **out, const struct http_setup *setup, struct fault *f);
 void http_close(struct http **h);
 
-/* deadline_ms is in clock_ticks_ms; arg is the judge's.  Faults are per
- * call. */
+/*
+ * Calls start in the order given, as far as `parallel` has room; one that
+ * is to be sent again goes before those after it.  deadline_ms is in
+ * clock_ticks_ms: what has not begun by then is SLOW.  arg is the judge's.
+ * Faults are per call.
+ */
 void http_run(struct http *h, struct http_call *calls, size_t n,
     int64_t deadline_ms, http_judge *judge, void *arg);
 
-/* A header of the last reply, trimmed: false when it was not sent (or the
- * headers were not kept). */
+/*
+ * The first header of that name (in any letter case) of the last reply,
+ * trimmed, lent by reply_headers: those of 1xx replies and trailers are not
+ * kept.  False when it was not sent, or reply_headers has no limit.
+ */
 bool http_header(
     const struct http_call *call, const char *name, struct view *value);
 

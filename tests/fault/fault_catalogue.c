@@ -1,7 +1,8 @@
 /*
  * Everything SQLite asks of the system is refused in turn, while a life of
  * the catalogue is told: it is created, a key is claimed, three images are
- * recorded with it, one is adopted.  Whatever the moment: the right kind of
+ * recorded with it, one is adopted, their objects are taken and what came
+ * of them is settled.  Whatever the moment: the right kind of
  * fault, all rows of a call or none, and a catalogue that opens, answers
  * and takes the same work afterwards.
  *
@@ -15,9 +16,12 @@
 
 #include <sqlite3.h>
 
+#include "disk/objects.h"
 #include "refuse.h"
 
 enum { IMAGES = 3, TABLES_MAX = 8, POINTS_MIN = 400 };
+
+enum { NOW = 1000, LATER = 2000 }; /* ms: when objects are due */
 
 enum {
 	SQL_OPEN = REFUSE_SQLITE,
@@ -152,7 +156,7 @@ stand_in_front_of_sqlite(void)
 }
 
 /* How far a life got: each step is one call that must be all or nothing. */
-enum step { NOTHING, OPENED, CLAIMED, RECORDED, ADOPTED };
+enum step { NOTHING, OPENED, CLAIMED, RECORDED, ADOPTED, TAKEN, SETTLED };
 
 static struct catalogue_image
 image_of(int n)
@@ -179,7 +183,7 @@ record_three(struct db *db, struct claim *claim, struct fault *f)
 		images[i] = image_of(i);
 		images[i].prompt = (struct view){ prompt, sizeof prompt };
 	}
-	return catalogue_record(db, images, IMAGES, claim, VIEW("{}"), f);
+	return catalogue_record(db, images, IMAGES, 0, claim, VIEW("{}"), f);
 }
 
 static int
@@ -197,12 +201,45 @@ claim_key(struct db *db, struct claim *claim, enum claims_state *state,
 	return rc;
 }
 
+/* Takes all objects but the adopted image's, which is not due. */
+static int
+take_three(struct db *db, struct object *objects, struct fault *f)
+{
+	size_t n;
+
+	if (objects_take(db, NOW, LATER, objects, IMAGES + 1, &n, f) == -1) {
+		CHECK(n == 0);
+		return -1;
+	}
+	CHECK(n == IMAGES);
+	return 0;
+}
+
+/* Each comes out otherwise: done, waiting, failed. */
+static int
+settle_three(struct db *db, const struct object *objects, struct fault *f)
+{
+	static const enum objects_state states[IMAGES] = { OBJECTS_DONE,
+		OBJECTS_WAITING, OBJECTS_FAILED };
+	struct objects_outcome outcomes[IMAGES];
+	int i;
+
+	for (i = 0; i < IMAGES; i++)
+		outcomes[i] = (struct objects_outcome){ .object = &objects[i],
+			.state = states[i],
+			.due_ms = LATER,
+			.is_attempt = true,
+			.error = "a reason" };
+	return objects_settle(db, outcomes, IMAGES, NOW, f);
+}
+
 /* Tells the life until a call fails: which was the last that did not. */
 static enum step
 live(const char *root, struct fault *f)
 {
 	struct claim claim = CLAIM_INIT;
 	const struct catalogue_image found = image_of(IMAGES);
+	struct object objects[IMAGES + 1];
 	enum claims_state state;
 	struct db *db = NULL;
 	enum step done = NOTHING;
@@ -214,8 +251,12 @@ live(const char *root, struct fault *f)
 	CHECK(done != CLAIMED || state == CLAIMS_OURS);
 	if (done == CLAIMED && record_three(db, &claim, f) == 0)
 		done = RECORDED;
-	if (done == RECORDED && catalogue_adopt(db, &found, f) == 0)
+	if (done == RECORDED && catalogue_adopt(db, &found, LATER, f) == 0)
 		done = ADOPTED;
+	if (done == ADOPTED && take_three(db, objects, f) == 0)
+		done = TAKEN;
+	if (done == TAKEN && settle_three(db, objects, f) == 0)
+		done = SETTLED;
 	claims_fini(&claim);
 	db_close(&db);
 	return done;
@@ -277,6 +318,33 @@ check_key(enum claims_state state, enum step done, bool recorded)
 	}
 }
 
+/*
+ * The objects of a life that got as far as `done`: taken all or none, and
+ * settled all or none.  What is still waiting is settled now.
+ */
+static void
+check_objects(struct db *db, enum step done)
+{
+	struct objects_summary s;
+	struct object objects[IMAGES + 1];
+	struct fault f = FAULT_INIT;
+	bool settled;
+	size_t n;
+
+	CHECK(objects_summary(db, &s, &f) == 0);
+	settled = s.done == 1 && s.failed == 1;
+	CHECK(settled || (s.done == 0 && s.failed == 0));
+	CHECK(done < SETTLED || settled);
+	CHECK(done >= TAKEN || !settled);
+	CHECK(objects_take(db, NOW, LATER, objects, IMAGES + 1, &n, &f) == 0);
+	CHECK(n == 0 || (n == IMAGES && done < TAKEN && !settled));
+	if (!settled && done >= RECORDED) {
+		CHECK(objects_take(
+			  db, LATER, LATER + 1, objects, IMAGES, &n, &f) == 0);
+		CHECK(n == IMAGES);
+	}
+}
+
 /* Opens what the life has left, and lives on with it. */
 static void
 look_around(const char *root, enum step done)
@@ -295,6 +363,7 @@ look_around(const char *root, enum step done)
 	CHECK(done < RECORDED || recorded);
 	CHECK(done < ADOPTED || is_found(db, IMAGES));
 	CHECK(count(root, "images") == count(root, "objects"));
+	check_objects(db, done);
 	CHECK(claim_key(db, &claim, &state, &f) == 0);
 	check_key(state, done, recorded);
 	CHECK(record_three(db, &claim, &f) == 0);
@@ -322,7 +391,7 @@ refuse_one(const struct rule *rule, long n)
 	if (f.kind != FAULT_NONE && f.kind != rule->fault)
 		(void)fprintf(stderr, "call %ld of kinds %u, errno %d: %s\n", n,
 		    rule->kinds, rule->error, f.text);
-	CHECK((done == ADOPTED) == (f.kind == FAULT_NONE));
+	CHECK((done == SETTLED) == (f.kind == FAULT_NONE));
 	CHECK(f.kind == FAULT_NONE || (refused && f.kind == rule->fault));
 	CHECK(f.kind != FAULT_FULL || strstr(f.text, root) == NULL);
 	look_around(root, done);

@@ -6,6 +6,7 @@ import signal
 import pytest
 
 import house as houses
+from gateway import Gateway
 from house import SLOWNESS, House
 from model_double import GEMINI
 
@@ -104,3 +105,13 @@ def new_house():
     yield make
     for one in reversed(made):
         one.end()
+
+
+@pytest.fixture(scope="session")
+def gateway():
+    """The S3 server of this session; see Gateway for how it ends."""
+    one = Gateway()
+    try:
+        yield one.start()
+    finally:
+        one.stop()

@@ -266,6 +266,46 @@ class Listener:
         self.socket.close()
 
 
+# ----------------------------------------------------------------- uploader
+
+
+class Uploader:
+    """The daemon that brings what waits to the bucket, and its child."""
+
+    def __init__(self, env: dict[str, str]):
+        self.env = env
+        self.process: subprocess.Popen | None = None
+
+    def start(self) -> "Uploader":
+        """Starts it; what it does shows in the catalogue and the bucket."""
+        self.process = subprocess.Popen(
+            [program("charref"), "uploader"], env=self.env,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL)
+        return self
+
+    def is_alive(self) -> bool:
+        """Is it running?"""
+        return self.process is not None and self.process.poll() is None
+
+    def end(self, sig: int = signal.SIGTERM, deadline: float = 10.0) -> int:
+        """Ends it and waits for it and its child; its exit code."""
+        if self.process is None:
+            return 0
+        children = children_of(self.process.pid)
+        self.process.send_signal(sig)
+        code = self.process.wait(deadline * SLOWNESS)
+        for pid in children:
+            wait_until(lambda pid=pid: not is_alive(pid) or reap(pid) is None,
+                       "the end of the watcher", deadline)
+        self.process = None
+        return code
+
+    def kill(self):
+        """Ends it as a power cut would."""
+        self.end(signal.SIGKILL)
+
+
 # -------------------------------------------------------------------- nginx
 
 
@@ -322,7 +362,8 @@ class House:
     """One whole installation; see the module's words."""
 
     def __init__(self, workers: dict[str, int] | None = None,
-                 nginx: bool = True, **settings: str):
+                 nginx: bool = True, cloud=None, uploader: bool = True,
+                 **settings: str):
         become_subreaper()
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="cr-", dir="/tmp"))
         self.root = self.folder / "data"
@@ -330,7 +371,10 @@ class House:
         self.log = self.folder / "charref.log"
         self.model = ModelDouble()
         self.workers = {"fast": 2, "lookup": 1, "slow": 2} | (workers or {})
+        self.cloud = cloud
         self.env = self._environment(settings)
+        self.uploader = Uploader(self.env)
+        self.with_uploader = uploader and cloud is not None
         self.pools = {name: Pool(name, self.folder, self.env)
                       for name in POOLS if self.workers[name] > 0}
         self.nginx = Nginx(self.folder, self._render) if nginx else None
@@ -355,7 +399,18 @@ class House:
             "IMAGE_MODELS": f"{IMAGEN},{GEMINI}",
             "GEMINI_API_KEY": KEY, "GENERATE_DEADLINE": "20",
             "DISK_RESERVE_MB": "1",
+            "RUN_DIR": str(self.folder), "JOBS_DIR": str(self.folder / "jobs"),
+            "AWS_EC2_METADATA_DISABLED": "true",
         }
+        if self.cloud is not None:
+            env.update({
+                "SERVE_FROM_CLOUD": "true",
+                "STORAGE_BUCKET": self.cloud.bucket,
+                "AWS_ENDPOINT_URL_S3": self.cloud.url,
+                "AWS_REGION": getattr(self.cloud, "region", "us-east-1"),
+                "AWS_ACCESS_KEY_ID": self.cloud.access_key,
+                "AWS_SECRET_ACCESS_KEY": self.cloud.secret_key,
+            })
         env.update(settings)
         return env
 
@@ -387,6 +442,8 @@ class House:
                     for name, pool in self.pools.items()}
         for name, spawner in spawners.items():
             self.pools[name].settle(spawner)
+        if self.with_uploader:
+            self.uploader.start()
         if self.nginx:
             self.nginx.start()
             self.http = wire.Http(self.nginx.port)
@@ -397,6 +454,20 @@ class House:
         with contextlib.suppress(OSError):
             return self.http.get("/healthz").status == 200
         return False
+
+    def charref(self, *arguments: str,
+                deadline: float = 60.0) -> subprocess.CompletedProcess:
+        """Runs the command with this house's settings."""
+        return subprocess.run(
+            [program("charref"), *arguments], env=self.env, text=True,
+            stdin=subprocess.DEVNULL, capture_output=True,
+            timeout=deadline * SLOWNESS)
+
+    def status(self) -> dict:
+        """What `charref status` says."""
+        done = self.charref("status", "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
 
     # -- looking
 
@@ -482,6 +553,8 @@ class House:
             path.rename(path.with_name("seen-" + path.name))
         assert not reports, texts
         assert not dead, f"workers died: {dead}"
+        if self.uploader.process is not None:
+            assert self.uploader.is_alive(), "the uploader died"
         assert not self.model.complaints, self.model.complaints
         drafts = [n for n in self.files() if n.startswith(".draft-")]
         assert not drafts, drafts
@@ -490,10 +563,15 @@ class House:
         self.must_keep_its_secret()
 
     def must_keep_its_secret(self):
-        """The key is in no file but the memory of processes."""
+        """Keys and signatures are in no file, but memory of processes."""
+        secrets = [KEY.encode(), b"X-Amz-Signature", b"Signature="]
+        if self.cloud is not None:
+            secrets.append(self.cloud.secret_key.encode())
         for path in self.folder.rglob("*"):
             if path.is_file() and path.stat().st_size < 64 << 20:
-                assert KEY.encode() not in path.read_bytes(), path
+                data = path.read_bytes()
+                for secret in secrets:
+                    assert secret not in data, (path, secret)
 
     def end(self):
         """Stops everything, asks again, and removes the folder."""
@@ -507,10 +585,14 @@ class House:
             self.model.close()
             for pid in self.pids():
                 kill(pid, signal.SIGKILL)
+            if self.uploader.is_alive():
+                self.uploader.kill()
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def _stop(self):
         self.model.closing.set()
+        code = self.uploader.end()
+        assert code == 0, f"the uploader left with {code}"
         if self.nginx:
             self.nginx.end()
         for listener in self.listeners:

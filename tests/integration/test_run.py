@@ -52,6 +52,8 @@ def heed_signals():
 class Run:
     """One deploy/run in the foreground, with its own port and folders."""
 
+    script = "deploy/run"
+
     def __init__(self, project: pathlib.Path, folder: pathlib.Path,
                  **settings: str):
         self.folder = folder
@@ -73,7 +75,7 @@ class Run:
             "UBSAN_OPTIONS": f"log_path={report}:print_stacktrace=1",
         } | settings
         self.process = subprocess.Popen(
-            [str(project / "deploy/run")], env=self.env, cwd="/",
+            [str(project / self.script)], env=self.env, cwd="/",
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, start_new_session=True,
             preexec_fn=heed_signals)
@@ -130,13 +132,13 @@ def start(project):
     folders: list[pathlib.Path] = []
 
     def make(folder: pathlib.Path | None = None, name: str = "",
-             **settings: str) -> Run:
+             kind: type[Run] = Run, **settings: str) -> Run:
         if folder is None:
             folders.append(pathlib.Path(
                 tempfile.mkdtemp(prefix="cr-", dir="/tmp")))
             folder = folders[-1] / name
             folder.mkdir(exist_ok=True)
-        runs.append(Run(project, folder, **settings))
+        runs.append(kind(project, folder, **settings))
         return runs[-1]
 
     yield make

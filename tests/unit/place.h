@@ -1,6 +1,6 @@
 /*
  * place - a root folder of its own for each test, and words for what is
- * common to the tests of db, claims, catalogue and recover.
+ * common to the tests of db, claims, objects, catalogue and recover.
  *
  * Included once by a test, after cmocka.h.  The test opens the database in
  * its fixture by itself (open_it): those that fork do so afterwards.
@@ -49,6 +49,18 @@ place_sqlite(const struct place *p)
 	assert_int_equal(sqlite3_open(path, &sqlite), SQLITE_OK);
 	assert_int_equal(sqlite3_busy_timeout(sqlite, 5000), SQLITE_OK);
 	return sqlite;
+}
+
+/* Runs the statements of the text. */
+static inline void
+place_run(const struct place *p, const char *text)
+{
+	sqlite3 *sqlite = place_sqlite(p);
+	char *why = NULL;
+
+	if (sqlite3_exec(sqlite, text, NULL, NULL, &why) != SQLITE_OK)
+		fail_msg("%s", why);
+	assert_int_equal(sqlite3_close(sqlite), SQLITE_OK);
 }
 
 /* Runs the text, gives its one number. */

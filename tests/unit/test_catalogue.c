@@ -8,9 +8,10 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "place.h"
 
-enum { RECORDERS = 4, RECORDS = 100, PROMPT_MAX = 16 << 10 };
+enum { RECORDERS = 4, RECORDS = 100, PROMPT_MAX = 16 << 10, DUE_MS = 7000 };
 
 static struct catalogue_image
 image_of(const char *id)
@@ -39,7 +40,7 @@ record(struct fixture *p, const struct catalogue_image *images, size_t n,
 	struct fault f = FAULT_INIT;
 
 	if (catalogue_record(
-		p->db, images, n, &p->claim, view_str(reply), &f) == -1)
+		p->db, images, n, DUE_MS, &p->claim, view_str(reply), &f) == -1)
 		fail_msg("%s", f.text);
 }
 
@@ -103,7 +104,9 @@ static void
 every_column_is_kept(void **state)
 {
 	const struct catalogue_image cat = image_of("cat");
+	const int64_t before = clock_now_ms();
 	struct fixture *p = *state;
+	int64_t queued_at;
 
 	open_it(p);
 	record(p, &cat, 1, "");
@@ -122,9 +125,11 @@ every_column_is_kept(void **state)
 		"SELECT count(*) FROM objects WHERE image_id = 'cat' AND"
 		" job_id = '' AND key = 'character_references/cat.jpg' AND"
 		" state = 'waiting' AND attempts = 0 AND"
-		" next_attempt_at = 0 AND last_error = '' AND"
+		" next_attempt_at = 7000 AND last_error = '' AND"
 		" verified_at IS NULL"),
 	    1);
+	queued_at = place_peek(&p->place, "SELECT queued_at FROM objects");
+	assert_in_range(queued_at, before, clock_now_ms());
 }
 
 static void
@@ -158,12 +163,13 @@ an_adopted_image_is_found_and_waits_for_upload(void **state)
 
 	cat.prompt = cat.model = VIEW("");
 	open_it(p);
-	assert_int_equal(catalogue_adopt(p->db, &cat, &f), 0);
-	assert_int_equal(catalogue_adopt(p->db, &cat, &f), 0);
+	assert_int_equal(catalogue_adopt(p->db, &cat, DUE_MS, &f), 0);
+	assert_int_equal(catalogue_adopt(p->db, &cat, DUE_MS, &f), 0);
 	assert_true(finds(p, "cat", "", &kind));
 	assert_int_equal(
 	    place_peek(&p->place,
-		"SELECT count(*) FROM objects WHERE state = 'waiting'"),
+		"SELECT count(*) FROM objects WHERE state = 'waiting'"
+		" AND next_attempt_at = 7000 AND queued_at > 0"),
 	    1);
 }
 
@@ -178,7 +184,7 @@ adopting_changes_nothing_that_is_known(void **state)
 	record(p, &cat, 1, "");
 	cat.prompt = VIEW("");
 	cat.bytes = 1;
-	assert_int_equal(catalogue_adopt(p->db, &cat, &f), 0);
+	assert_int_equal(catalogue_adopt(p->db, &cat, DUE_MS, &f), 0);
 	assert_int_equal(
 	    place_peek(&p->place, "SELECT count(*) FROM images WHERE"
 				  " prompt <> '' AND bytes = 12345"),
@@ -197,7 +203,7 @@ recording_gives_an_adopted_image_its_provenance(void **state)
 	found.has_seed = false;
 	found.created_at_ms = 1;
 	open_it(p);
-	assert_int_equal(catalogue_adopt(p->db, &found, &f), 0);
+	assert_int_equal(catalogue_adopt(p->db, &found, DUE_MS, &f), 0);
 	(void)place_peek(&p->place, "UPDATE objects SET state = 'done'");
 	cat.bytes = 1;
 	record(p, &cat, 1, "");
@@ -264,8 +270,9 @@ a_transaction_that_fails_leaves_nothing(void **state)
 	(void)place_peek(&p->place,
 	    "CREATE TRIGGER no_dogs BEFORE INSERT ON images WHEN"
 	    " new.id = 'dog' BEGIN SELECT raise(ABORT, 'no'); END");
-	assert_int_equal(
-	    catalogue_record(p->db, images, 2, &p->claim, VIEW("{}"), &f), -1);
+	assert_int_equal(catalogue_record(p->db, images, 2, DUE_MS, &p->claim,
+			     VIEW("{}"), &f),
+	    -1);
 	assert_int_equal(f.kind, FAULT_CATALOGUE);
 	assert_false(finds(p, "cat", "", &kind));
 	assert_int_equal(
@@ -324,8 +331,8 @@ records_all(struct fixture *p, int who)
 	for (i = 0; i < RECORDS; i++) {
 		(void)snprintf(
 		    image.id.text, sizeof image.id.text, "image-%d-%d", who, i);
-		if (catalogue_record(
-			p->db, &image, 1, &p->claim, VIEW(""), &f) == -1)
+		if (catalogue_record(p->db, &image, 1, DUE_MS, &p->claim,
+			VIEW(""), &f) == -1)
 			return false;
 	}
 	db_close(&p->db);

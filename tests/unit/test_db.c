@@ -11,7 +11,57 @@
 
 #include "place.h"
 
-enum { OPENERS = 8, ROUNDS = 40 };
+enum { SCHEMA = 2, OPENERS = 8, ROUNDS = 40 };
+
+/* What version 1 created, and something of everything in it. */
+static const char version_1[] =
+    "PRAGMA journal_mode = WAL;"
+    "CREATE TABLE images ("
+    "  id TEXT NOT NULL PRIMARY KEY, extension TEXT NOT NULL,"
+    "  media_type TEXT NOT NULL, bytes INTEGER NOT NULL,"
+    "  sha256 TEXT NOT NULL, width INTEGER NOT NULL,"
+    "  height INTEGER NOT NULL, created_at INTEGER NOT NULL,"
+    "  prompt TEXT NOT NULL, model TEXT NOT NULL, seed INTEGER,"
+    "  request_id TEXT NOT NULL) STRICT;"
+    "CREATE TABLE objects ("
+    "  image_id TEXT NOT NULL, job_id TEXT NOT NULL DEFAULT '',"
+    "  key TEXT NOT NULL,"
+    "  state TEXT NOT NULL CHECK (state IN ('waiting', 'done', 'failed')),"
+    "  attempts INTEGER NOT NULL DEFAULT 0,"
+    "  next_attempt_at INTEGER NOT NULL DEFAULT 0,"
+    "  last_error TEXT NOT NULL DEFAULT '', verified_at INTEGER,"
+    "  PRIMARY KEY (image_id, job_id)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX objects_to_do ON objects (state, next_attempt_at);"
+    "CREATE TABLE requests ("
+    "  serial INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE,"
+    "  body_sha256 TEXT NOT NULL,"
+    "  state TEXT NOT NULL CHECK (state IN ('running', 'done', 'unclear')),"
+    "  created_at INTEGER NOT NULL, reply TEXT) STRICT;"
+    "CREATE INDEX requests_by_age ON requests (created_at);"
+    "PRAGMA user_version = 1;"
+    "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
+    "  WHERE i < 500) INSERT INTO images SELECT 'image-' || i, 'png',"
+    "  'image/png', i, hex(i), 1, 2, 1000 + i, 'a \"prompt\" of ' || i,"
+    "  'model', iif(i % 2, i, NULL), 'r' FROM n;"
+    "INSERT INTO objects SELECT id, '', 'k/' || id, 'waiting', 0, 0, '', NULL"
+    "  FROM images;"
+    "INSERT INTO objects VALUES ('image-1', 'job', 'k', 'done', 2, 3, '', 4),"
+    "  ('image-2', 'job', 'k', 'failed', 5, 6, 'no', NULL),"
+    "  ('lost', '', 'k', 'waiting', 0, 0, '', NULL);"
+    "INSERT INTO requests VALUES (7, 'a', 'b', 'done', 8, '{}'),"
+    "  (9, 'c', 'd', 'running', 10, NULL);"
+    "DELETE FROM requests WHERE serial = 9;";
+
+/* Rows of version 1 that differ from those of the file attached. */
+static const char lost_rows[] =
+    "SELECT (SELECT count(*) FROM (SELECT * FROM old.images EXCEPT"
+    "  SELECT * FROM main.images)) + (SELECT count(*) FROM ("
+    "  SELECT * FROM old.objects EXCEPT SELECT image_id, job_id, key, state,"
+    "  attempts, next_attempt_at, last_error, verified_at"
+    "  FROM main.objects)) + (SELECT count(*) FROM ("
+    "  SELECT * FROM old.requests EXCEPT SELECT * FROM main.requests))"
+    "  + abs((SELECT count(*) FROM old.objects) -"
+    "  (SELECT count(*) FROM main.objects))";
 
 static void
 a_new_database_is_durable(void **state)
@@ -19,7 +69,7 @@ a_new_database_is_durable(void **state)
 	struct fixture *p = *state;
 
 	open_it(p);
-	assert_int_equal(place_peek(&p->place, "PRAGMA user_version"), 1);
+	assert_int_equal(place_peek(&p->place, "PRAGMA user_version"), SCHEMA);
 	assert_int_equal(
 	    place_peek(&p->place, "SELECT count(*) FROM pragma_journal_mode"
 				  " WHERE journal_mode = 'wal'"),
@@ -183,13 +233,13 @@ assert_version_opens(struct fixture *p, int version, bool opens)
 static void
 a_schema_one_version_ahead_is_used_and_left_as_it_is(void **state)
 {
-	assert_version_opens(*state, 2, true);
+	assert_version_opens(*state, SCHEMA + 1, true);
 }
 
 static void
 a_schema_two_versions_ahead_is_refused(void **state)
 {
-	assert_version_opens(*state, 3, false);
+	assert_version_opens(*state, SCHEMA + 2, false);
 }
 
 static void
@@ -260,7 +310,177 @@ eight_processes_create_it_at_once(void **state)
 		place_open_gate(gate);
 		place_await(children, OPENERS);
 		assert_int_equal(
-		    place_peek(&p->place, "PRAGMA user_version"), 1);
+		    place_peek(&p->place, "PRAGMA user_version"), SCHEMA);
+	}
+}
+
+/* The number that a text gives when version 1 is attached as `old`. */
+static int64_t
+compare(struct fixture *p, const char *text)
+{
+	sqlite3 *sqlite = place_sqlite(&p->place);
+	sqlite3_stmt *st = NULL;
+	char attach[PLACE_SIZE + 64];
+	int64_t n;
+
+	(void)snprintf(
+	    attach, sizeof attach, "ATTACH '%s/old.db' AS old", p->place.root);
+	assert_int_equal(
+	    sqlite3_exec(sqlite, attach, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(
+	    sqlite3_prepare_v2(sqlite, text, -1, &st, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+	n = sqlite3_column_int64(st, 0);
+	assert_int_equal(sqlite3_finalize(st), SQLITE_OK);
+	assert_int_equal(sqlite3_close(sqlite), SQLITE_OK);
+	return n;
+}
+
+/* Makes the database as version 1 left it, and a copy of it: old.db. */
+static void
+make_version_1(struct fixture *p)
+{
+	char copy[PLACE_SIZE + 64];
+
+	(void)snprintf(
+	    copy, sizeof copy, "VACUUM INTO '%s/old.db'", p->place.root);
+	place_run(&p->place, version_1);
+	place_run(&p->place, copy);
+}
+
+static void
+version_1_is_migrated_and_nothing_is_lost(void **state)
+{
+	struct fixture *p = *state;
+	int64_t schema;
+
+	make_version_1(p);
+	open_it(p);
+	assert_int_equal(place_peek(&p->place, "PRAGMA user_version"), SCHEMA);
+	assert_int_equal(compare(p, lost_rows), 0);
+	assert_int_equal(
+	    place_peek(&p->place, "SELECT count(*) FROM objects"), 503);
+	assert_int_equal(
+	    place_peek(&p->place, "SELECT count(*) FROM requests"), 1);
+	assert_int_equal(add(p, VIEW("new"), 1, 0), 10); /* 9 was used */
+	assert_int_equal(
+	    place_peek(&p->place, "SELECT count(*) FROM pragma_integrity_check"
+				  " WHERE integrity_check = 'ok'"),
+	    1);
+	schema = place_peek(&p->place, "PRAGMA schema_version");
+	open_again(p);
+	assert_int_equal(
+	    place_peek(&p->place, "PRAGMA schema_version"), schema);
+}
+
+static void
+what_waits_since_version_1_waits_as_long_as_its_image_is_old(void **state)
+{
+	struct fixture *p = *state;
+
+	make_version_1(p);
+	open_it(p);
+	assert_int_equal(
+	    place_peek(&p->place, "SELECT count(*) FROM objects JOIN images"
+				  " ON id = image_id AND"
+				  " queued_at = created_at"),
+	    502);
+	assert_int_equal(place_peek(&p->place, "SELECT queued_at FROM objects"
+					       " WHERE image_id = 'lost'"),
+	    0);
+}
+
+/* The statements of version 1, prepared before the migration. */
+static void
+a_program_of_version_1_goes_on_beside(void **state)
+{
+	static const char insert_object[] =
+	    "INSERT INTO objects (image_id, key, state)"
+	    " VALUES (?, ?, 'waiting') ON CONFLICT DO NOTHING";
+	static const char find_in_job[] =
+	    "SELECT i.extension FROM objects o JOIN images i"
+	    " ON i.id = o.image_id WHERE o.image_id = ? AND o.job_id = ?";
+	sqlite3_stmt *st[2] = { NULL, NULL };
+	struct fixture *p = *state;
+	sqlite3 *old;
+	int i;
+
+	make_version_1(p);
+	old = place_sqlite(&p->place);
+	assert_int_equal(
+	    sqlite3_prepare_v2(old, insert_object, -1, &st[0], NULL), 0);
+	assert_int_equal(
+	    sqlite3_prepare_v2(old, find_in_job, -1, &st[1], NULL), 0);
+	open_it(p);
+	for (i = 0; i < 2; i++)
+		assert_int_equal(
+		    sqlite3_bind_text(st[i], 1, "image-1", -1, SQLITE_STATIC),
+		    0);
+	assert_int_equal(
+	    sqlite3_bind_text(st[0], 2, "k", -1, SQLITE_STATIC), 0);
+	assert_int_equal(
+	    sqlite3_bind_text(st[1], 2, "job", -1, SQLITE_STATIC), 0);
+	assert_int_equal(sqlite3_step(st[0]), SQLITE_DONE);
+	assert_int_equal(sqlite3_reset(st[0]), 0);
+	assert_int_equal(
+	    sqlite3_bind_text(st[0], 1, "new", -1, SQLITE_STATIC), 0);
+	assert_int_equal(sqlite3_step(st[0]), SQLITE_DONE);
+	assert_int_equal(sqlite3_step(st[1]), SQLITE_ROW);
+	for (i = 0; i < 2; i++)
+		assert_int_equal(sqlite3_finalize(st[i]), 0);
+	assert_int_equal(sqlite3_close(old), SQLITE_OK);
+	assert_int_equal(
+	    place_peek(&p->place, "SELECT count(*) FROM objects WHERE"
+				  " image_id = 'new' AND queued_at = 0"),
+	    1);
+	assert_int_equal(compare(p, "SELECT count(*) FROM old.images"), 500);
+}
+
+static void
+a_migration_that_fails_changes_nothing(void **state)
+{
+	struct fixture *p = *state;
+	struct fault f = FAULT_INIT;
+
+	make_version_1(p);
+	/* A name that only the last statements of the step meet. */
+	place_run(
+	    &p->place, "CREATE INDEX objects_by_error ON objects (attempts)");
+	assert_int_equal(db_open(&p->db, p->place.root, &f), -1);
+	assert_int_equal(f.kind, FAULT_CATALOGUE);
+	assert_true(view_has(view_str(f.text), "objects_by_error"));
+	assert_int_equal(place_peek(&p->place, "PRAGMA user_version"), 1);
+	assert_int_equal(
+	    place_peek(
+		&p->place, "SELECT count(*) FROM pragma_table_info('objects')"),
+	    8);
+	place_run(&p->place, "DROP INDEX objects_by_error");
+	open_it(p);
+	assert_int_equal(compare(p, lost_rows), 0);
+}
+
+static void
+eight_processes_migrate_it_at_once(void **state)
+{
+	struct fixture *p = *state;
+	pid_t children[OPENERS];
+	int gate[2], i, round;
+
+	for (round = 0; round < ROUNDS; round++) {
+		assert_int_equal(place_remove(&p->place), 0);
+		assert_int_equal(mkdir(p->place.root, 0700), 0);
+		make_version_1(p);
+		assert_int_equal(pipe(gate), 0);
+		for (i = 0; i < OPENERS; i++) {
+			children[i] = fork();
+			if (children[i] == 0)
+				open_with_the_others(p, gate);
+		}
+		place_open_gate(gate);
+		place_await(children, OPENERS);
+		assert_int_equal(
+		    place_peek(&p->place, "PRAGMA user_version"), SCHEMA);
+		assert_int_equal(compare(p, lost_rows), 0);
 	}
 }
 
@@ -283,6 +503,12 @@ main(void)
 		TEST(a_root_that_is_not_there_is_a_fault),
 		TEST(a_file_that_is_no_database_is_a_fault),
 		TEST(eight_processes_create_it_at_once),
+		TEST(version_1_is_migrated_and_nothing_is_lost),
+		TEST(
+		    what_waits_since_version_1_waits_as_long_as_its_image_is_old),
+		TEST(a_program_of_version_1_goes_on_beside),
+		TEST(a_migration_that_fails_changes_nothing),
+		TEST(eight_processes_migrate_it_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -141,6 +141,56 @@ publishing_never_replaces_a_file(void **state)
 	assert_reads(p, "cat", "first");
 }
 
+static void
+a_secret_replaces_the_one_before_and_is_for_us_alone(void **state)
+{
+	struct place *p = *state;
+	struct fault f = FAULT_INIT;
+	struct stat st;
+
+	(void)umask(0);
+	keep(p, "keys", "old, and longer");
+	assert_int_equal(file_replace(p->dir, "keys", VIEW("new"), &f), 0);
+	(void)umask(022);
+	assert_reads(p, "keys", "new");
+	assert_int_equal(fstatat(p->dir, "keys", &st, 0), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(mkdirat(p->dir, "folder", 0700), 0);
+	assert_int_equal(file_replace(p->dir, "folder", VIEW("new"), &f), -1);
+	assert_int_equal(f.kind, FAULT_DISK);
+}
+
+static void
+a_replacement_that_fails_leaves_the_file_and_no_draft(void **state)
+{
+	const struct rlimit four = { .rlim_cur = 4, .rlim_max = 4 };
+	struct place *p = *state;
+	const struct dirent *entry;
+	struct fault f = FAULT_INIT;
+	pid_t child;
+	DIR *list;
+	int status;
+
+	keep(p, "keys", "old");
+	child = fork();
+	if (child == 0) {
+		(void)signal(SIGXFSZ, SIG_IGN);
+		if (setrlimit(RLIMIT_FSIZE, &four) == -1 ||
+		    file_replace(p->dir, "keys", VIEW("12345"), &f) == 0)
+			_exit(1);
+		_exit(f.kind == FAULT_FULL ? 0 : 2);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_reads(p, "keys", "old");
+	list = opendir(p->path);
+	assert_non_null(list);
+	while ((entry = readdir(list)) != NULL)
+		assert_false(
+		    view_begins(view_str(entry->d_name), FILE_DRAFT_PREFIX));
+	(void)closedir(list);
+}
+
 /* The child's exit status; it must not have been killed. */
 static int
 status_of(pid_t child)
@@ -336,6 +386,25 @@ only_regular_files_are_read(void **state)
 }
 
 static void
+a_path_of_the_settings_may_lead_through_links(void **state)
+{
+	struct place *p = *state;
+	struct buf b = BUF_INIT(64);
+	struct fault f = FAULT_INIT;
+	char path[PATH_SIZE];
+
+	keep(p, "cat", "miaow");
+	assert_int_equal(symlinkat("cat", p->dir, "link"), 0);
+	(void)snprintf(path, sizeof path, "%s/link", p->path);
+	assert_int_equal(file_follow(path, &b, &f), 0);
+	assert_string_equal(buf_str(&b), "miaow");
+	buf_clear(&b);
+	assert_int_equal(file_follow(p->path, &b, &f), -1);
+	assert_int_equal(f.kind, FAULT_ABSENT);
+	buf_fini(&b);
+}
+
+static void
 a_file_is_read_up_to_the_limit_and_not_past_it(void **state)
 {
 	struct place *p = *state;
@@ -448,6 +517,8 @@ main(void)
 		TEST(a_draft_is_hidden_until_published_and_then_whole),
 		TEST(a_draft_finished_unpublished_leaves_nothing),
 		TEST(publishing_never_replaces_a_file),
+		TEST(a_secret_replaces_the_one_before_and_is_for_us_alone),
+		TEST(a_replacement_that_fails_leaves_the_file_and_no_draft),
 		TEST(a_file_over_the_size_limit_of_the_process_is_a_full_disk),
 		TEST(a_sweep_leaves_the_living_and_takes_the_dead),
 		TEST(a_sweep_touches_nothing_but_drafts),
@@ -455,6 +526,7 @@ main(void)
 		TEST(folders_are_made_with_their_parents),
 		TEST(a_file_in_the_way_of_a_folder_is_a_fault),
 		TEST(only_regular_files_are_read),
+		TEST(a_path_of_the_settings_may_lead_through_links),
 		TEST(a_file_is_read_up_to_the_limit_and_not_past_it),
 		TEST(free_space_is_told),
 		TEST(a_byte_is_leased_once),

@@ -1,0 +1,93 @@
+/*
+ * assets - the persistence service: the requirement's functions, under
+ * their own names, and what a GET needs to know of an image.
+ *
+ * The same functions stand behind HTTP, the command line and C.  Whatever
+ * they accept is safe on local disk and in the catalogue before the bucket
+ * is asked; what the bucket does not take now is left to the uploader.
+ */
+#ifndef APP_ASSETS_H
+#define APP_ASSETS_H
+
+#include "app/cloud.h"
+#include "app/upload.h"
+#include "disk/objects.h"
+#include "disk/store.h"
+
+enum {
+	ASSETS_IMAGES_MAX = 100,      /* of one association               */
+	ASSETS_UPLOAD_MS = 30 * 1000, /* for the uploads of one request   */
+	ASSETS_LOOKUP_MS = 2000       /* for one unknown image            */
+};
+
+struct assets; /* opaque; one a process */
+
+/* Opens store and catalogue below CHARREF_ROOT and, when there is a bucket,
+ * the cloud.  conf outlives it.  stop_fd as in s3_setup. */
+int assets_open(struct assets **out, const struct conf *conf,
+    enum cloud_role role, int stop_fd, struct fault *f);
+void assets_close(struct assets **a);
+
+struct store *assets_store(struct assets *a);
+struct db *assets_db(struct assets *a);
+struct cloud *assets_cloud(struct assets *a); /* NULL without a bucket */
+struct upload_parts assets_parts(struct assets *a);
+
+enum asset_status {
+	ASSET_UPLOADED,
+	ASSET_COPIED,  /* inside S3: no bytes moved                        */
+	ASSET_QUEUED,  /* safe here; the uploader will bring it            */
+	ASSET_MISSING, /* no such image, here or in the bucket             */
+	ASSET_FAILED
+};
+
+const char *asset_status_word(enum asset_status status); /* "uploaded" */
+
+/* One image as the service answers for it. */
+struct asset {
+	struct image_id id;
+	enum asset_status status;
+	char key[OBJECTS_KEY_SIZE]; /* "cloud_path"; "" when not known     */
+	struct s3_url url;          /* empty unless it is in the bucket    */
+	struct fault fault;         /* why it is queued, missing, failed   */
+};
+
+#define ASSET_INIT ((struct asset){ .url = S3_URL_INIT, .fault = FAULT_INIT })
+void asset_fini(struct asset *asset);
+
+/*
+ * Persists one image alone (job NULL or "") or in a job, and presigns it.
+ * From local_image_path, whose bytes become the image of that id, or, with
+ * NULL, from the local store.  0: it is in the bucket.  FAULT_ABSENT "file
+ * not found" with its name; FAULT_INPUT when the file is no whole png, jpeg
+ * or webp; FAULT_CONFLICT when the id is taken by other bytes; FAULT_BUSY
+ * without a bucket; else why the bucket did not take it now: it is then
+ * queued (status), and nothing is lost.
+ */
+int persist_character_reference(struct assets *a, const struct image_id *id,
+    const char *local_image_path, const struct job_id *job, struct asset *out,
+    struct fault *f);
+
+/*
+ * Copies images into local_base_path/character_reference/ (NULL: the job's
+ * folder in JOBS_DIR) and into the job in the bucket, all in parallel; out
+ * has one asset an id, in their order.  A file that is already there is
+ * left as it is: it may have been edited.  One image missing or failing
+ * does not stop the others.  -1: the folder, the catalogue or memory
+ * failed, or every image is missing (FAULT_ABSENT).
+ */
+int associate_character_images_with_job(struct assets *a,
+    const struct job_id *job, const struct image_id *ids, size_t n,
+    const char *local_base_path, struct asset *out, struct fault *f);
+
+/*
+ * Presigns an image that is in the bucket, alone or in a job.  extension
+ * NULL: whichever it has; else it must match ("jpg" is "jpeg").  expires_s
+ * 0: PRESIGNED_URL_EXPIRY, else 1 to 604800 (FAULT_RANGE).  FAULT_ABSENT
+ * when the bucket does not have it.
+ */
+int get_character_reference_url(struct assets *a, const struct image_id *id,
+    const struct job_id *job, const char *extension, int64_t expires_s,
+    struct asset *out, struct fault *f);
+
+#endif

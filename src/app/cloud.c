@@ -1,0 +1,152 @@
+#include "app/cloud.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define KEYS_FILE "credentials" /* in RUN_DIR, beside the state */
+
+enum { COME_BACK_S = 5 };
+
+struct cloud {
+	const struct conf *conf;
+	char keys_file[PATH_MAX];
+	struct creds *creds;
+	struct state *state;
+	struct s3 *s3;
+	bool is_told; /* that credentials are missing, in the log */
+};
+
+static int
+open_creds(struct cloud *c, enum cloud_role role, struct fault *f)
+{
+	struct creds_setup setup = conf_creds(c->conf);
+	struct buf path = BUF_INIT(sizeof c->keys_file - 1);
+	int rc;
+
+	buf_fmt(&path, "%s/" KEYS_FILE, conf_text(c->conf, CONF_RUN_DIR));
+	rc = buf_done(&path, f);
+	if (rc == 0)
+		memcpy(c->keys_file, path.data, path.len + 1);
+	buf_fini(&path);
+	setup.snapshot_file = c->keys_file;
+	setup.is_keeper = role == CLOUD_KEEPER;
+	return rc == 0 ? creds_open(&c->creds, &setup, f) : -1;
+}
+
+static int
+open_parts(struct cloud *c, enum cloud_role role, int stop_fd, struct fault *f)
+{
+	struct s3_setup setup;
+
+	if (state_open(&c->state, conf_text(c->conf, CONF_RUN_DIR), f) == -1)
+		return fault_while(f, "RUN_DIR");
+	if (open_creds(c, role, f) == -1)
+		return -1;
+	setup = conf_s3(c->conf, c->creds);
+	setup.state = c->state;
+	setup.stop_fd = stop_fd;
+	return s3_open(&c->s3, &setup, f);
+}
+
+int
+cloud_open(struct cloud **out, const struct conf *conf, enum cloud_role role,
+    int stop_fd, struct fault *f)
+{
+	struct cloud *c = calloc(1, sizeof *c);
+
+	if (c == NULL)
+		return fault_set(f, FAULT_MEMORY, "open the cloud");
+	c->conf = conf;
+	if (open_parts(c, role, stop_fd, f) == -1) {
+		cloud_close(&c);
+		return fault_while(f, "open the bucket");
+	}
+	cloud_tend(c);
+	*out = c;
+	return 0;
+}
+
+void
+cloud_close(struct cloud **c)
+{
+	if (*c == NULL)
+		return;
+	s3_close(&(*c)->s3);
+	creds_close(&(*c)->creds);
+	state_close(&(*c)->state);
+	free(*c);
+	*c = NULL;
+}
+
+struct s3 *
+cloud_s3(struct cloud *c)
+{
+	return c->s3;
+}
+
+struct state *
+cloud_state(struct cloud *c)
+{
+	return c->state;
+}
+
+const struct creds *
+cloud_creds(const struct cloud *c)
+{
+	return c->creds;
+}
+
+int
+cloud_ready(struct cloud *c, struct fault *f)
+{
+	switch (state_storage(c->state)) {
+	case STATE_DOWN:
+		(void)fault_set(f, FAULT_BUSY,
+		    "the storage does not answer; it is asked every second");
+		f->retry_after_s = COME_BACK_S;
+		return -1;
+	case STATE_DENIED:
+		return fault_set(f, FAULT_DENIED,
+		    "the storage refuses our credentials or the bucket; the "
+		    "log says why");
+	case STATE_UNKNOWN:
+	case STATE_UP:
+		break;
+	}
+	return 0;
+}
+
+/* Told once, not at every turn, until it is well again. */
+void
+cloud_tend(struct cloud *c)
+{
+	struct fault f = FAULT_INIT;
+
+	if (creds_keep_fresh(c->creds, clock_ticks_ms() + CLOUD_KEYS_MS, &f) ==
+	    0) {
+		c->is_told = false;
+		return;
+	}
+	if (!c->is_told)
+		log_event(LOG_ERROR, "no fresh credentials",
+		    LOG_TEXT("source", view_str(creds_source(c->creds))),
+		    LOG_TEXT("message", view_str(f.text)));
+	c->is_told = true;
+}
+
+int
+cloud_presign(struct cloud *c, const struct object *object, const char *method,
+    int64_t expires_s, struct s3_url *url, struct fault *f)
+{
+	char key[OBJECTS_KEY_SIZE];
+
+	objects_key(key, &object->id, &object->job, object->kind);
+	if (expires_s == 0)
+		expires_s = conf_number(c->conf, CONF_PRESIGNED_URL_EXPIRY);
+	return s3_presign(c->s3, method, key, expires_s,
+	    conf_number(c->conf, CONF_PRESIGNED_URL_WINDOW), url, f);
+}

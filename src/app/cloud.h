@@ -1,0 +1,54 @@
+/*
+ * cloud - the bucket as one process of ours sees it: credentials, client,
+ * and what the processes of the host know about it.
+ */
+#ifndef APP_CLOUD_H
+#define APP_CLOUD_H
+
+#include "app/conf.h"
+#include "aws/s3.h"
+#include "base/state.h"
+#include "codec/ident.h"
+#include "disk/objects.h"
+
+struct cloud; /* opaque; one a process */
+
+enum cloud_role {
+	CLOUD_USER,  /* a worker, a command                              */
+	CLOUD_KEEPER /* the one that renews temporary keys for the others */
+};
+
+/*
+ * conf must have a bucket and outlives it; stop_fd as in s3_setup.  Asks
+ * for credentials when none are at hand, for CLOUD_KEYS_MS at most; without
+ * any it opens all the same, and what needs them fails.  FAULT_INPUT,
+ * FAULT_DISK, FAULT_MEMORY.
+ */
+int cloud_open(struct cloud **out, const struct conf *conf,
+    enum cloud_role role, int stop_fd, struct fault *f);
+void cloud_close(struct cloud **c);
+
+enum { CLOUD_KEYS_MS = 3000 };
+
+struct s3 *cloud_s3(struct cloud *c);
+struct state *cloud_state(struct cloud *c);
+const struct creds *cloud_creds(const struct cloud *c);
+
+/*
+ * Is the bucket to be asked at all?  0 when it is, or nobody knows; else
+ * why not: FAULT_BUSY while it is down, FAULT_DENIED while it refuses us.
+ */
+int cloud_ready(struct cloud *c, struct fault *f);
+
+/* Between requests: renews credentials that are due when no keeper did.  A
+ * failure is logged. */
+void cloud_tend(struct cloud *c);
+
+/*
+ * Presigns GET or HEAD of an object, by the settings' window.  expires_s 0:
+ * PRESIGNED_URL_EXPIRY.
+ */
+int cloud_presign(struct cloud *c, const struct object *object,
+    const char *method, int64_t expires_s, struct s3_url *url, struct fault *f);
+
+#endif

@@ -1,0 +1,17 @@
+/*
+ * command - the operator's hand: the verbs of `charref`, one table.
+ */
+#ifndef APP_COMMAND_H
+#define APP_COMMAND_H
+
+enum {
+	COMMAND_DONE,
+	COMMAND_FAILED,
+	COMMAND_USAGE,
+	COMMAND_ABSENT /* not found */
+};
+
+/* Runs what the arguments say; the exit status, one of the above. */
+int command_run(int argc, char **argv);
+
+#endif

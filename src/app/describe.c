@@ -1,0 +1,126 @@
+#include "app/describe.h"
+
+static void
+add_text(struct buf *out, const char *name, struct view value)
+{
+	buf_fmt(out, "\"%s\":", name);
+	if (value.n == 0)
+		buf_add(out, VIEW("null"));
+	else
+		buf_json(out, value);
+}
+
+static void
+add_url(struct buf *out, const char *name, const struct asset *asset)
+{
+	add_text(out, name, buf_view(&asset->url.text));
+}
+
+static void
+add_life(struct buf *out, const struct asset *asset)
+{
+	buf_fmt(
+	    out, "\"expires_in_seconds\":%lld", (long long)asset->url.lives_s);
+}
+
+static void
+add_key(struct buf *out, const struct asset *asset)
+{
+	add_text(out, "cloud_path", view_str(asset->key));
+}
+
+static void
+begin(struct buf *out, const struct asset *asset)
+{
+	buf_fmt(out, "{\"image_id\":\"%s\",", asset->id.text);
+}
+
+void
+describe_persisted(const struct asset *asset, struct buf *out)
+{
+	begin(out, asset);
+	add_url(out, "cloud_url", asset);
+	buf_add(out, VIEW(","));
+	add_key(out, asset);
+	buf_add(out, VIEW(","));
+	add_life(out, asset);
+	buf_add(out, VIEW("}"));
+}
+
+void
+describe_url(const struct asset *asset, struct buf *out)
+{
+	begin(out, asset);
+	add_url(out, "image_url", asset);
+	buf_add(out, VIEW(","));
+	add_life(out, asset);
+	buf_add(out, VIEW(","));
+	add_key(out, asset);
+	buf_add(out, VIEW("}"));
+}
+
+void
+describe_image(const struct asset *asset, struct buf *out)
+{
+	begin(out, asset);
+	add_url(out, "image_url", asset);
+	buf_add(out, VIEW(",\"storage_backend\":\"s3\","));
+	add_life(out, asset);
+	buf_add(out, VIEW(","));
+	add_key(out, asset);
+	buf_add(out, VIEW("}"));
+}
+
+/* What the client may read of a fault. */
+static struct view
+words_of(const struct fault *f)
+{
+	return fault_public(f->kind)
+		   ? view_str(f->text)
+		   : VIEW("the service could not do this; its log says why");
+}
+
+void
+describe_associated(const struct job_id *job, const struct asset *assets,
+    size_t n, struct buf *out)
+{
+	const struct asset *asset;
+
+	buf_fmt(out, "{\"job_id\":\"%s\",\"images\":[", job->text);
+	for (asset = assets; asset < assets + n; asset++) {
+		buf_add(out, asset == assets ? VIEW("") : VIEW(","));
+		begin(out, asset);
+		buf_fmt(out, "\"status\":\"%s\",",
+		    asset_status_word(asset->status));
+		add_url(out, "cloud_url", asset);
+		buf_add(out, VIEW(","));
+		add_key(out, asset);
+		if (asset->fault.kind != FAULT_NONE) {
+			buf_fmt(out, ",\"error\":\"%s\",\"message\":",
+			    fault_word(asset->fault.kind));
+			buf_json(out, words_of(&asset->fault));
+		}
+		buf_add(out, VIEW("}"));
+	}
+	buf_add(out, VIEW("]}"));
+}
+
+void
+describe_fault(const struct fault *f, struct view request_id, struct buf *out)
+{
+	buf_fmt(out,
+	    "{\"detail\":{\"error\":\"%s\",\"message\":", fault_word(f->kind));
+	buf_json(out, words_of(f));
+	buf_add(out, VIEW(",\"details\":"));
+	if (f->details[0] != '\0' && fault_public(f->kind))
+		buf_json(out, view_str(f->details));
+	else
+		buf_add(out, VIEW("null"));
+	if (f->field != NULL)
+		buf_fmt(out, ",\"field\":\"%s\"", f->field);
+	if (request_id.n > 0) {
+		buf_add(out, VIEW(",\"request_id\":"));
+		buf_json(out, request_id);
+	}
+	buf_add(out, VIEW("}}"));
+}

@@ -1,0 +1,232 @@
+#include "app/images.h"
+
+#include <string.h>
+
+#include "app/describe.h"
+#include "app/lookup.h"
+#include "base/clock.h"
+
+enum {
+	/* A redirect that is kept is followed this long before its URL ends */
+	REDIRECT_MARGIN_S = 60,
+	LOCAL_JSON_MAX = 1024
+};
+
+/* One GET as it goes on. */
+struct get {
+	struct service *s;
+	struct exchange *x;
+	struct image_id id;
+	struct job_id job;
+	bool redirect;
+	bool known;           /* the image is in the catalogue */
+	struct object object; /* as the job, or the image alone, has it */
+};
+
+static int
+read_request(struct get *g, struct fault *f)
+{
+	if (exchange_image_id(g->x, &g->id, f) == -1 ||
+	    exchange_redirect(g->x, &g->redirect, f) == -1 ||
+	    exchange_job_id(g->x, &g->job, f) == -1)
+		return -1;
+	return objects_find(
+	    assets_db(g->s->assets), &g->id, &g->job, &g->known, &g->object, f);
+}
+
+static bool
+is_held(const struct get *g)
+{
+	return g->known && store_size(assets_store(g->s->assets), &g->id,
+			       g->object.kind) >= 0;
+}
+
+/* --- the local file --- */
+
+static int
+describe_local(struct get *g, struct fault *f)
+{
+	struct buf body = BUF_INIT(LOCAL_JSON_MAX);
+	int rc;
+
+	buf_fmt(&body,
+	    "{\"image_id\":\"%s\",\"image_url\":\"" IMAGES_PATH
+	    "%s?redirect=true%s%s\","
+	    "\"storage_backend\":\"local\",\"expires_in_seconds\":null,"
+	    "\"cloud_path\":null}",
+	    g->id.text, g->id.text,
+	    g->job.text[0] == '\0' ? "" : "&job_id=", g->job.text);
+	rc = buf_done(&body, f);
+	if (rc == 0)
+		reply_json(&g->x->reply, 200, buf_view(&body));
+	buf_fini(&body);
+	return rc;
+}
+
+static void
+send_local(struct get *g)
+{
+	char name[STORE_NAME_SIZE];
+	char path[sizeof "/" STORE_FOLDER "/" + sizeof name] =
+	    "/" STORE_FOLDER "/";
+
+	store_name(name, &g->id, g->object.kind);
+	memcpy(path + strlen(path), name, strlen(name) + 1);
+	reply_accel(&g->x->reply, path, sniff_media_type(g->object.kind));
+}
+
+static int
+from_here(struct get *g, struct fault *f)
+{
+	if (!g->redirect && exchange_wants_json(g->x))
+		return describe_local(g, f);
+	send_local(g);
+	return 0;
+}
+
+/* --- the cloud --- */
+
+static int
+send_json(struct get *g, const struct asset *asset, struct fault *f)
+{
+	struct buf body = BUF_INIT(DESCRIBE_ASSET_MAX);
+	int rc;
+
+	describe_image(asset, &body);
+	rc = buf_done(&body, f);
+	if (rc == 0)
+		reply_json(&g->x->reply, 200, buf_view(&body));
+	buf_fini(&body);
+	return rc;
+}
+
+static int
+send_url(struct get *g, struct fault *f)
+{
+	struct asset asset = ASSET_INIT;
+	const bool is_head = g->redirect && g->x->reply.is_head;
+	int rc;
+
+	asset.id = g->id;
+	objects_key(asset.key, &g->id, &g->job, g->object.kind);
+	rc = cloud_presign(assets_cloud(g->s->assets), &g->object,
+	    is_head ? "HEAD" : "GET", 0, &asset.url, f);
+	if (rc == 0 && g->redirect)
+		reply_redirect(&g->x->reply, buf_view(&asset.url.text),
+		    asset.url.lives_s - REDIRECT_MARGIN_S);
+	else if (rc == 0)
+		rc = send_json(g, &asset, f);
+	asset_fini(&asset);
+	return rc;
+}
+
+/* It is in the bucket; while that is down, what we hold will do. */
+static int
+from_cloud(struct get *g, struct fault *f)
+{
+	struct fault why = FAULT_INIT;
+
+	if (cloud_ready(assets_cloud(g->s->assets), &why) == 0 &&
+	    send_url(g, &why) == 0)
+		return 0;
+	if (is_held(g))
+		return from_here(g, f);
+	*f = why;
+	return -1;
+}
+
+/* --- what needs the network --- */
+
+static bool
+may_wait(const struct get *g)
+{
+	return strcmp(g->x->pool, POOL_FAST) != 0;
+}
+
+static int
+hand_over(struct get *g)
+{
+	reply_hand_over(&g->x->reply, "@" POOL_LOOKUP);
+	return 0;
+}
+
+static int
+find_in_cloud(struct get *g, struct fault *f)
+{
+	struct assets *a = g->s->assets;
+
+	if (lookup_foresee(assets_cloud(a), &g->id, &g->job, f) == -1)
+		return -1;
+	if (!may_wait(g))
+		return hand_over(g);
+	if (lookup_ask(assets_db(a), assets_cloud(a), &g->id, &g->job,
+		clock_ticks_ms() + LOOKUP_MS, &g->object, f) == -1)
+		return -1;
+	g->known = true;
+	return from_cloud(g, f);
+}
+
+/* Its first GET uploads an image that was left for it. */
+static void
+upload_now(struct get *g)
+{
+	const struct upload_parts parts = assets_parts(g->s->assets);
+	struct upload u = { .object = g->object, .fault = FAULT_INIT };
+	struct fault f = FAULT_INIT;
+
+	if (upload_run(&parts, &u, 1, clock_ticks_ms() + LOOKUP_MS, &f) == 0)
+		g->object.state = u.object.state;
+	else
+		log_event(LOG_ERROR, "image not uploaded",
+		    LOG_TEXT("image_id", view_str(g->id.text)),
+		    LOG_TEXT("message", view_str(f.text)));
+}
+
+static int
+not_yet(struct get *g, struct fault *f)
+{
+	struct fault down = FAULT_INIT;
+
+	if (g->object.is_lazy &&
+	    cloud_ready(assets_cloud(g->s->assets), &down) == 0) {
+		if (!may_wait(g))
+			return hand_over(g);
+		upload_now(g);
+		if (g->object.state == OBJECTS_DONE)
+			return from_cloud(g, f);
+	}
+	if (is_held(g))
+		return from_here(g, f);
+	return fault_set(f, FAULT_BUSY,
+	    "this image is not in the cloud storage yet, and not here");
+}
+
+/* The cloud is off: what the catalogue and the store have is all. */
+static int
+without_cloud(struct get *g, struct fault *f)
+{
+	const bool in_job =
+	    g->job.text[0] == '\0' || g->object.state != OBJECTS_NONE;
+
+	if (in_job && is_held(g))
+		return from_here(g, f);
+	return lookup_absent(&g->job, f);
+}
+
+int
+images_get(
+    struct service *s, struct exchange *x, struct view body, struct fault *f)
+{
+	struct get g = { .s = s, .x = x };
+
+	(void)body;
+	if (read_request(&g, f) == -1)
+		return -1;
+	if (!conf_serves_cloud(s->conf))
+		return without_cloud(&g, f);
+	if (!g.known || g.object.state == OBJECTS_NONE)
+		return find_in_cloud(&g, f);
+	if (g.object.state == OBJECTS_DONE)
+		return from_cloud(&g, f);
+	return not_yet(&g, f);
+}

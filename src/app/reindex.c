@@ -1,0 +1,187 @@
+#include "app/reindex.h"
+
+#include "app/recover.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "codec/text.h"
+
+#define ALONE_PREFIX "character_references/"
+#define JOBS_PREFIX "videos/"
+
+/* Known objects of a listing are settled so many at a time. */
+enum { CONFIRM_BATCH = 256, VERIFY_MS = 60 * 1000 };
+
+struct indexing {
+	struct assets *a;
+	struct reindex_report *report;
+	int64_t began_ms;
+	struct object known[CONFIRM_BATCH];
+	size_t n;
+};
+
+static const struct job_id alone = { "" };
+
+/* --- the local folder --- */
+
+static int
+on_file(
+    void *arg, const struct image_id *id, enum sniff_kind kind, struct fault *f)
+{
+	struct indexing *in = arg;
+	struct db *db = assets_db(in->a);
+	struct object o;
+	bool known;
+
+	if (objects_find(db, id, &alone, &known, &o, f) == -1)
+		return -1;
+	if (!known || o.state != OBJECTS_NONE)
+		return 0;
+	in->report->queued++;
+	return objects_want(db, id, &alone, kind, clock_now_ms(), f);
+}
+
+static int
+index_folder(struct indexing *in, struct fault *f)
+{
+	int adopted = 0;
+
+	if (recover(assets_store(in->a), assets_db(in->a), &adopted, f) == -1)
+		return -1;
+	in->report->adopted = adopted;
+	return store_sweep(assets_store(in->a), on_file, in, f);
+}
+
+/* --- the bucket --- */
+
+/* Takes a prefix off *v; false when it has none such. */
+static bool
+skip(struct view *v, const char *prefix)
+{
+	const struct view p = view_str(prefix);
+
+	if (!view_begins(*v, prefix))
+		return false;
+	v->p += p.n;
+	v->n -= p.n;
+	return true;
+}
+
+/* Is this one of our keys?  Ids that we would not make or accept, and other
+ * things of a job, are not. */
+static bool
+parse_key(struct view key, struct object *o)
+{
+	struct view rest = key, job, id, folder;
+	struct fault ignored = FAULT_INIT;
+
+	*o = (struct object){ .state = OBJECTS_DONE };
+	if (skip(&rest, JOBS_PREFIX)) {
+		if (!text_split(&rest, '/', &job) ||
+		    job_id_parse(&o->job, job, &ignored) == -1 ||
+		    !skip(&rest, "intermediate/character_reference/"))
+			return false;
+	} else if (!skip(&rest, ALONE_PREFIX)) {
+		return false;
+	}
+	folder = rest;
+	return text_split(&folder, '.', &id) &&
+	       image_id_parse(&o->id, id, &ignored) == 0 &&
+	       sniff_of_extension(folder, &o->kind) &&
+	       view_is(folder, sniff_extension(o->kind));
+}
+
+static int
+settle_known(struct indexing *in, struct fault *f)
+{
+	struct objects_outcome outcomes[CONFIRM_BATCH];
+	const size_t n = in->n;
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		outcomes[i] = (struct objects_outcome){ .object = &in->known[i],
+			.state = OBJECTS_DONE,
+			.error = "" };
+	in->n = 0;
+	return n == 0 ? 0
+		      : objects_settle(
+			    assets_db(in->a), outcomes, n, clock_now_ms(), f);
+}
+
+static int
+on_key(void *arg, struct view key, int64_t size, struct fault *f)
+{
+	struct indexing *in = arg;
+	struct object there, here;
+	bool known;
+
+	if (!parse_key(key, &there))
+		return 0;
+	if (objects_find(assets_db(in->a), &there.id, &there.job, &known, &here,
+		f) == -1)
+		return -1;
+	if (known && (here.kind != there.kind ||
+			 (here.bytes > 0 && here.bytes != size))) {
+		in->report->conflicts++;
+		log_event(LOG_WARN, "object is not the local image",
+		    LOG_TEXT("key", key), LOG_NUMBER("bytes", size));
+		return 0;
+	}
+	if (known && here.state == OBJECTS_DONE) {
+		in->report->confirmed++;
+		in->known[in->n++] = here;
+		return in->n < CONFIRM_BATCH ? 0 : settle_known(in, f);
+	}
+	there.bytes = size;
+	in->report->discovered++;
+	return objects_discovered(assets_db(in->a), &there, clock_now_ms(), f);
+}
+
+/* What was said to be there and was not listed is asked for one by one:
+ * it may have come or gone meanwhile. */
+static int
+find_lost(struct indexing *in, struct fault *f)
+{
+	const struct upload_parts parts = assets_parts(in->a);
+	size_t n, lost;
+
+	do {
+		if (objects_take_to_verify(parts.db, in->began_ms,
+			clock_now_ms(), in->known, CONFIRM_BATCH, &n,
+			f) == -1 ||
+		    upload_verify(&parts, in->known, n,
+			clock_ticks_ms() + VERIFY_MS, &lost, f) == -1)
+			return -1;
+		in->report->lost += (int64_t)lost;
+	} while (n > 0);
+	return 0;
+}
+
+static int
+index_bucket(struct indexing *in, struct fault *f)
+{
+	const char *const prefixes[] = { ALONE_PREFIX, JOBS_PREFIX };
+	struct s3 *s3 = cloud_s3(assets_cloud(in->a));
+	size_t i;
+
+	for (i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
+		if (s3_list(s3, prefixes[i], clock_ticks_ms() + REINDEX_LIST_MS,
+			on_key, in, f) == -1)
+			return -1;
+	if (settle_known(in, f) == -1)
+		return -1;
+	return find_lost(in, f);
+}
+
+int
+reindex(struct assets *a, struct reindex_report *report, struct fault *f)
+{
+	struct indexing in = {
+		.a = a, .report = report, .began_ms = clock_now_ms()
+	};
+
+	*report = (struct reindex_report){ .adopted = 0 };
+	if (index_folder(&in, f) == -1 ||
+	    (assets_cloud(a) != NULL && index_bucket(&in, f) == -1))
+		return fault_while(f, "reindex");
+	return 0;
+}

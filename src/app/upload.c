@@ -1,0 +1,380 @@
+#include "app/upload.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+enum {
+	SOON_MS = 2000, /* after a failure of the bucket: it is judged as a
+			 * whole, every second                             */
+	BACKOFF_FIRST_MS = 2000,
+	BACKOFF_MAX_MS = 15 * 60 * 1000
+};
+
+/* One object on its way: what S3 is asked, and what that lends. */
+struct work {
+	struct upload *upload;
+	struct s3_op op;
+	char key[OBJECTS_KEY_SIZE];
+	char source[OBJECTS_KEY_SIZE];
+	char name[STORE_NAME_SIZE];
+	bool is_sent; /* op is to be run */
+};
+
+static const struct job_id alone = { "" };
+
+static int64_t
+size_here(const struct upload_parts *p, const struct object *o)
+{
+	return store_size(p->store, &o->id, o->kind);
+}
+
+/* A row that was made from the bucket's listing has no digest. */
+static int
+need_digest(const struct upload_parts *p, struct object *o, struct fault *f)
+{
+	struct buf bytes = BUF_INIT(STORE_IMAGE_MAX);
+	int rc = 0;
+
+	if (o->sha256.hex[0] == '\0') {
+		rc = store_get(p->store, &o->id, o->kind, &bytes, f);
+		if (rc == 0)
+			rc = digest_sha256(&o->sha256, buf_view(&bytes), f);
+		buf_fini(&bytes);
+	}
+	return rc;
+}
+
+static void
+plan_put(const struct upload_parts *p, struct work *w)
+{
+	struct object *o = &w->upload->object;
+
+	store_name(w->name, &o->id, o->kind);
+	w->op = S3_OP_INIT(S3_PUT, w->key);
+	w->op.dir = store_folder(p->store);
+	w->op.name = w->name;
+	w->op.size = o->bytes > 0 ? o->bytes : size_here(p, o);
+	w->op.sha256 = &o->sha256;
+	w->op.media_type = sniff_media_type(o->kind);
+	w->is_sent = need_digest(p, o, &w->upload->fault) == 0;
+}
+
+static void
+plan_copy(struct work *w)
+{
+	const struct object *o = &w->upload->object;
+
+	objects_key(w->source, &o->id, &alone, o->kind);
+	w->op = S3_OP_INIT(S3_COPY, w->key);
+	w->op.source = w->source;
+	w->is_sent = true;
+}
+
+static void
+plan(const struct upload_parts *p, struct work *w)
+{
+	const struct object *o = &w->upload->object;
+
+	w->is_sent = false;
+	w->upload->fault = FAULT_INIT;
+	w->upload->is_copied = false;
+	objects_key(w->key, &o->id, &o->job, o->kind);
+	if (o->job.text[0] != '\0' && o->is_alone_done)
+		plan_copy(w);
+	else if (size_here(p, o) >= 0)
+		plan_put(p, w);
+	else
+		(void)fault_in(&w->upload->fault, FAULT_ABSENT, "file",
+		    "the image's file is not in the local store");
+}
+
+/* Sends those that are planned, as one batch. */
+static int
+send_all(const struct upload_parts *p, struct work *works, size_t n,
+    int64_t deadline_ms, struct fault *f)
+{
+	struct s3_op *ops = calloc(n, sizeof *ops);
+	size_t i, count = 0;
+
+	if (ops == NULL)
+		return fault_set(f, FAULT_MEMORY, "upload");
+	for (i = 0; i < n; i++)
+		if (works[i].is_sent)
+			ops[count++] = works[i].op;
+	s3_run(cloud_s3(p->cloud), ops, count, deadline_ms);
+	count = 0;
+	for (i = 0; i < n; i++) {
+		if (!works[i].is_sent)
+			continue;
+		works[i].op = ops[count++];
+		works[i].upload->fault = works[i].op.fault;
+		works[i].upload->is_copied = works[i].op.verb == S3_COPY;
+	}
+	free(ops);
+	return 0;
+}
+
+/* A copy whose source is gone after all is sent from here, if it is here. */
+static bool
+send_instead(const struct upload_parts *p, struct work *w)
+{
+	const struct upload *u = w->upload;
+
+	w->is_sent = false;
+	if (w->op.verb != S3_COPY || u->fault.kind != FAULT_ABSENT ||
+	    size_here(p, &u->object) < 0)
+		return false;
+	w->upload->object.is_alone_done = false;
+	plan(p, w);
+	return w->is_sent;
+}
+
+static bool
+is_of_the_bucket(const struct fault *why)
+{
+	switch (why->kind) {
+	case FAULT_BUSY:
+	case FAULT_SLOW:
+	case FAULT_THROTTLED:
+	case FAULT_DENIED:
+	case FAULT_MEMORY:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Would it fail for ever? */
+static bool
+is_poisoned(const struct work *w)
+{
+	const struct upload *u = w->upload;
+
+	if (u->fault.kind == FAULT_ABSENT || u->fault.kind == FAULT_CONFLICT)
+		return true;
+	if (strcmp(w->op.code, "XAmzContentSHA256Mismatch") == 0 ||
+	    strcmp(w->op.code, "BadDigest") == 0)
+		return true;
+	return u->object.attempts + 1 >= UPLOAD_ATTEMPTS_MAX;
+}
+
+static int64_t
+backoff_ms(int attempts)
+{
+	int64_t most = BACKOFF_FIRST_MS;
+
+	while (attempts-- > 0 && most < BACKOFF_MAX_MS)
+		most *= 2;
+	return most / 2 + clock_chance((uint32_t)most);
+}
+
+static struct objects_outcome
+outcome_of(struct work *w, int64_t now_ms)
+{
+	struct upload *u = w->upload;
+	const bool of_bucket = is_of_the_bucket(&u->fault);
+	struct objects_outcome out = { .object = &u->object,
+		.state = OBJECTS_WAITING,
+		.is_attempt = !of_bucket,
+		.error = u->fault.text };
+
+	if (u->fault.kind == FAULT_NONE)
+		out.state = OBJECTS_DONE;
+	else if (of_bucket)
+		out.due_ms = now_ms + SOON_MS / 2 + clock_chance(SOON_MS);
+	else if (is_poisoned(w))
+		out.state = OBJECTS_FAILED;
+	else
+		out.due_ms = now_ms + backoff_ms(u->object.attempts);
+	return out;
+}
+
+static void
+log_failed(const struct upload *u)
+{
+	log_event(LOG_ERROR, "upload given up",
+	    LOG_TEXT("image_id", view_str(u->object.id.text)),
+	    LOG_TEXT("job_id", view_str(u->object.job.text)),
+	    LOG_TEXT("message", view_str(u->fault.text)));
+}
+
+static int
+settle(
+    const struct upload_parts *p, struct work *works, size_t n, struct fault *f)
+{
+	struct objects_outcome *outcomes = calloc(n, sizeof *outcomes);
+	const int64_t now_ms = clock_now_ms();
+	size_t i;
+	int rc;
+
+	if (outcomes == NULL)
+		return fault_set(f, FAULT_MEMORY, "upload");
+	for (i = 0; i < n; i++)
+		outcomes[i] = outcome_of(&works[i], now_ms);
+	rc = objects_settle(p->db, outcomes, n, now_ms, f);
+	for (i = 0; i < n && rc == 0; i++) {
+		works[i].upload->object.state = outcomes[i].state;
+		if (outcomes[i].state == OBJECTS_FAILED)
+			log_failed(works[i].upload);
+	}
+	free(outcomes);
+	return rc;
+}
+
+static int
+run_works(const struct upload_parts *p, struct work *works, size_t n,
+    int64_t deadline_ms, struct fault *f)
+{
+	bool any = false;
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		plan(p, &works[i]);
+	if (send_all(p, works, n, deadline_ms, f) == -1)
+		return -1;
+	for (i = 0; i < n; i++)
+		any |= send_instead(p, &works[i]);
+	if (any && send_all(p, works, n, deadline_ms, f) == -1)
+		return -1;
+	return 0;
+}
+
+/* The bucket is not asked, and every object hears why. */
+static bool
+is_ready(const struct upload_parts *p, struct work *works, size_t n)
+{
+	struct fault why = FAULT_INIT;
+	size_t i;
+
+	if (cloud_ready(p->cloud, &why) == 0)
+		return true;
+	for (i = 0; i < n; i++)
+		works[i].upload->fault = why;
+	return false;
+}
+
+int
+upload_run(const struct upload_parts *p, struct upload *uploads, size_t n,
+    int64_t deadline_ms, struct fault *f)
+{
+	struct work *works;
+	size_t i;
+	int rc = 0;
+
+	if (n == 0)
+		return 0;
+	works = calloc(n, sizeof *works);
+	if (works == NULL)
+		return fault_set(f, FAULT_MEMORY, "upload");
+	for (i = 0; i < n; i++)
+		works[i].upload = &uploads[i];
+	if (is_ready(p, works, n))
+		rc = run_works(p, works, n, deadline_ms, f);
+	if (rc == 0)
+		rc = settle(p, works, n, f);
+	free(works);
+	return rc == 0 ? 0 : fault_while(f, "upload");
+}
+
+/* --- what is there already --- */
+
+static bool
+is_same(const struct object *o, const struct s3_op *head)
+{
+	if (o->bytes > 0 && head->found_size != o->bytes)
+		return false;
+	return o->sha256.hex[0] == '\0' || head->found_sha256[0] == '\0' ||
+	       strcmp(o->sha256.hex, head->found_sha256) == 0;
+}
+
+/* What a HEAD says of a done object; false when it says nothing. */
+static bool
+judge(const struct upload_parts *p, const struct object *o,
+    const struct s3_op *head, int64_t now_ms, struct objects_outcome *out)
+{
+	const bool is_here = size_here(p, o) >= 0;
+	const bool can_copy = o->job.text[0] != '\0' && o->is_alone_done;
+
+	*out = (struct objects_outcome){
+		.object = o, .state = OBJECTS_DONE, .error = ""
+	};
+	if (head->fault.kind == FAULT_NONE && is_same(o, head))
+		return true;
+	if (head->fault.kind == FAULT_NONE) {
+		out->state = OBJECTS_FAILED;
+		out->error = "the bucket holds other bytes under its key";
+	} else if (head->fault.kind != FAULT_ABSENT) {
+		return false;
+	} else if (is_here || can_copy) {
+		out->state = OBJECTS_WAITING;
+		out->due_ms = now_ms;
+		out->error = "it was gone from the bucket";
+	} else {
+		out->state = OBJECTS_FAILED;
+		out->error = "gone from the bucket, and not in the local store";
+	}
+	return true;
+}
+
+static void
+log_lost(const struct objects_outcome *outcome)
+{
+	log_event(LOG_ERROR, "object not as it was left",
+	    LOG_TEXT("image_id", view_str(outcome->object->id.text)),
+	    LOG_TEXT("job_id", view_str(outcome->object->job.text)),
+	    LOG_TEXT("message", view_str(outcome->error)));
+}
+
+struct inspection {
+	struct s3_op heads[UPLOAD_BATCH_MAX];
+	char keys[UPLOAD_BATCH_MAX][OBJECTS_KEY_SIZE];
+	struct objects_outcome outcomes[UPLOAD_BATCH_MAX];
+};
+
+static int
+inspect(const struct upload_parts *p, struct inspection *in,
+    const struct object *objects, size_t n, int64_t deadline_ms, size_t *lost,
+    struct fault *f)
+{
+	const int64_t now_ms = clock_now_ms();
+	size_t i, said = 0;
+
+	for (i = 0; i < n; i++) {
+		objects_key(in->keys[i], &objects[i].id, &objects[i].job,
+		    objects[i].kind);
+		in->heads[i] = S3_OP_INIT(S3_HEAD, in->keys[i]);
+	}
+	s3_run(cloud_s3(p->cloud), in->heads, n, deadline_ms);
+	for (i = 0; i < n; i++)
+		if (judge(p, &objects[i], &in->heads[i], now_ms,
+			&in->outcomes[said])) {
+			if (in->outcomes[said].state != OBJECTS_DONE) {
+				log_lost(&in->outcomes[said]);
+				(*lost)++;
+			}
+			said++;
+		}
+	return objects_settle(p->db, in->outcomes, said, now_ms, f);
+}
+
+int
+upload_verify(const struct upload_parts *p, const struct object *objects,
+    size_t n, int64_t deadline_ms, size_t *lost, struct fault *f)
+{
+	struct inspection *in;
+	int rc;
+
+	MUST(n <= UPLOAD_BATCH_MAX);
+	*lost = 0;
+	if (n == 0)
+		return 0;
+	in = calloc(1, sizeof *in);
+	if (in == NULL)
+		return fault_set(f, FAULT_MEMORY, "verify objects");
+	rc = inspect(p, in, objects, n, deadline_ms, lost, f);
+	free(in);
+	return rc == 0 ? 0 : fault_while(f, "verify objects");
+}

@@ -1,0 +1,51 @@
+/*
+ * upload - brings objects of the queue into the bucket, and looks after
+ * those that are there.
+ *
+ * What came of each stands in the catalogue when a call returns.  An
+ * object's bytes are streamed from the store, or, for a job's object whose
+ * image is in the bucket alone already, copied inside S3.
+ */
+#ifndef APP_UPLOAD_H
+#define APP_UPLOAD_H
+
+#include "app/cloud.h"
+#include "disk/objects.h"
+#include "disk/store.h"
+
+struct upload_parts {
+	struct store *store;
+	struct db *db;
+	struct cloud *cloud;
+};
+
+enum { UPLOAD_BATCH_MAX = 256, UPLOAD_ATTEMPTS_MAX = 8 };
+
+struct upload {
+	struct object object; /* asked; its state afterwards stands in it  */
+	bool is_copied;       /* it was copied inside S3                   */
+	struct fault fault;   /* why it is not DONE                        */
+};
+
+/*
+ * Uploads them all in parallel, until the deadline (clock_ticks_ms).  While
+ * the bucket is down or denied nothing is sent.  An object waits again
+ * after a failure of the bucket or the network, longer each time after one
+ * of its own; it is FAILED when its file is gone or has changed, S3 got
+ * other bytes than were recorded, or S3 refused it UPLOAD_ATTEMPTS_MAX
+ * times.  Fails itself only when the catalogue or memory does; then what
+ * was uploaded will be uploaded again, which changes nothing.
+ */
+int upload_run(const struct upload_parts *parts, struct upload *uploads,
+    size_t n, int64_t deadline_ms, struct fault *f);
+
+/*
+ * Asks for done objects by HEAD.  One that is gone waits again when its
+ * bytes are here; one that is gone for good, or has become something else,
+ * is FAILED.  *lost counts those that are not as they should be.
+ */
+int upload_verify(const struct upload_parts *parts,
+    const struct object *objects, size_t n, int64_t deadline_ms, size_t *lost,
+    struct fault *f);
+
+#endif

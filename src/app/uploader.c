@@ -1,0 +1,275 @@
+#include "app/uploader.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "app/assets.h"
+#include "app/watch.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+enum {
+	IDLE_MS = 300, /* between looks at an empty queue */
+
+	/* A batch grows while it takes less than QUICK_MS, and shrinks when
+	 * it takes over TARDY_MS: what is taken is settled soon. */
+	BATCH_FIRST = 16,
+	QUICK_MS = 4000,
+	TARDY_MS = 10000,
+	BATCH_MS = 20000,
+	FEW = 4, /* so few may take as long as a slow line needs */
+	FEW_MS = 300 * 1000,
+	LEASE_MARGIN_MS = 5000, /* to settle it */
+
+	VERIFY_BATCH = 16,
+	VERIFY_EVERY_MS = 10 * 1000, /* so many, no more often */
+	VERIFY_MS = 10 * 1000,
+	VERIFY_AGAIN_MS = 3600 * 1000, /* when S3 did not say */
+	DAY_MS = 24 * 3600 * 1000
+};
+
+struct uploader {
+	const struct conf *conf;
+	struct assets *assets;
+	int stop_fd;
+	pid_t watcher; /* 0: none */
+	size_t batch;
+	int64_t verify_due_ms;
+	struct object taken[UPLOAD_BATCH_MAX];
+	struct upload uploads[UPLOAD_BATCH_MAX];
+};
+
+/* --- signals --- */
+
+static int
+open_signals(int *fd, struct fault *f)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGINT);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) == -1)
+		return fault_sys(f, FAULT_DISK, "block signals");
+	*fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return *fd == -1 ? fault_sys(f, FAULT_DISK, "signalfd") : 0;
+}
+
+static bool
+may_go_on(const struct uploader *u, int wait_ms)
+{
+	struct pollfd stop = { .fd = u->stop_fd, .events = POLLIN };
+
+	return poll(&stop, 1, wait_ms) != 1;
+}
+
+/* --- the watcher --- */
+
+/* It opens everything anew: nothing of SQLite or libcurl outlives a fork. */
+static _Noreturn void
+be_watcher(const struct uploader *u, pid_t parent)
+{
+	struct fault f = FAULT_INIT;
+	int rc = 1;
+
+	if (prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && getppid() == parent) {
+		rc = watch_run(u->conf, u->stop_fd, &f) == 0 ? 0 : 1;
+		if (rc != 0)
+			log_event(LOG_ERROR, "watcher",
+			    LOG_TEXT("message", view_str(f.text)));
+	}
+	_exit(rc);
+}
+
+static int
+begin_watcher(struct uploader *u, struct fault *f)
+{
+	const pid_t parent = getpid();
+
+	u->watcher = fork();
+	if (u->watcher == 0)
+		be_watcher(u, parent);
+	return u->watcher == -1 ? fault_sys(f, FAULT_DISK, "fork the watcher")
+				: 0;
+}
+
+/* Without it nobody would tell when the storage is down.  It is not begun
+ * anew here, where SQLite is open; whoever begins us anew begins it, too. */
+static int
+need_watcher(struct uploader *u, struct fault *f)
+{
+	if (waitpid(u->watcher, NULL, WNOHANG) == 0)
+		return 0;
+	u->watcher = 0;
+	return fault_set(f, FAULT_DISK,
+	    "the process that watches the storage has died; its log says why");
+}
+
+static void
+end_watcher(struct uploader *u)
+{
+	if (u->watcher <= 0)
+		return;
+	(void)kill(u->watcher, SIGTERM);
+	while (waitpid(u->watcher, NULL, 0) == -1 && errno == EINTR)
+		continue;
+	u->watcher = 0;
+}
+
+/* --- uploading --- */
+
+static int64_t
+patience_ms(size_t batch)
+{
+	return batch > FEW ? BATCH_MS : FEW_MS;
+}
+
+static void
+adapt(struct uploader *u, int64_t took_ms)
+{
+	if (took_ms > TARDY_MS && u->batch > 1)
+		u->batch /= 2;
+	else if (took_ms < QUICK_MS && u->batch < UPLOAD_BATCH_MAX)
+		u->batch *= 2;
+}
+
+static void
+log_batch(const struct uploader *u, size_t n, int64_t took_ms)
+{
+	int64_t done = 0;
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		done += u->uploads[i].object.state == OBJECTS_DONE;
+	log_event(LOG_INFO, "uploaded", LOG_NUMBER("objects", done),
+	    LOG_NUMBER("not", (int64_t)n - done), LOG_NUMBER("ms", took_ms));
+}
+
+/* One batch of what waits: *n of them. */
+static int
+upload_some(struct uploader *u, size_t *n, struct fault *f)
+{
+	const struct upload_parts parts = assets_parts(u->assets);
+	const int64_t began_ms = clock_ticks_ms();
+	const int64_t now_ms = clock_now_ms();
+	const int64_t patience = patience_ms(u->batch);
+	size_t i;
+
+	if (objects_take(parts.db, now_ms, now_ms + patience + LEASE_MARGIN_MS,
+		u->taken, u->batch, n, f) == -1)
+		return -1;
+	if (*n == 0)
+		return 0;
+	for (i = 0; i < *n; i++)
+		u->uploads[i] = (struct upload){ .object = u->taken[i],
+			.fault = FAULT_INIT };
+	if (upload_run(&parts, u->uploads, *n, began_ms + patience, f) == -1)
+		return -1;
+	log_batch(u, *n, clock_ticks_ms() - began_ms);
+	adapt(u, clock_ticks_ms() - began_ms);
+	return 0;
+}
+
+/* --- verifying --- */
+
+/* A few of those that were proved longest ago. */
+static int
+verify_some(struct uploader *u, struct fault *f)
+{
+	const struct upload_parts parts = assets_parts(u->assets);
+	const int64_t days = conf_number(u->conf, CONF_VERIFY_DAYS);
+	const int64_t before_ms = clock_now_ms() - days * DAY_MS;
+	size_t n, lost;
+
+	if (days == 0 || clock_ticks_ms() < u->verify_due_ms)
+		return 0;
+	u->verify_due_ms = clock_ticks_ms() + VERIFY_EVERY_MS;
+	if (objects_take_to_verify(parts.db, before_ms,
+		before_ms + VERIFY_AGAIN_MS, u->taken, VERIFY_BATCH, &n,
+		f) == -1)
+		return -1;
+	return upload_verify(
+	    &parts, u->taken, n, clock_ticks_ms() + VERIFY_MS, &lost, f);
+}
+
+/* One look at the queue; *busy: there may be more at once. */
+static int
+turn(struct uploader *u, bool *busy, struct fault *f)
+{
+	struct fault down = FAULT_INIT;
+	size_t n = 0;
+
+	*busy = false;
+	if (cloud_ready(assets_cloud(u->assets), &down) == -1)
+		return 0;
+	if (upload_some(u, &n, f) == -1)
+		return -1;
+	*busy = n > 0;
+	return n > 0 ? 0 : verify_some(u, f);
+}
+
+/* What fails in one turn is told, and may go well in the next. */
+static int
+work(struct uploader *u, struct fault *f)
+{
+	struct fault why;
+	bool busy = false;
+
+	do {
+		if (need_watcher(u, f) == -1)
+			return -1;
+		why = FAULT_INIT;
+		cloud_tend(assets_cloud(u->assets));
+		if (turn(u, &busy, &why) == -1)
+			log_event(LOG_ERROR, "uploader",
+			    LOG_TEXT("message", view_str(why.text)));
+	} while (may_go_on(u, busy ? 0 : IDLE_MS));
+	return 0;
+}
+
+static int
+begin(struct uploader *u, struct fault *f)
+{
+	if (!conf_has_bucket(u->conf))
+		return fault_in(f, FAULT_INPUT, "STORAGE_BUCKET",
+		    "STORAGE_BUCKET is not set: there is nothing to upload to");
+	/* The watcher comes before anything is open that it must not share. */
+	if (open_signals(&u->stop_fd, f) == -1 || begin_watcher(u, f) == -1 ||
+	    assets_open(&u->assets, u->conf, CLOUD_USER, u->stop_fd, f) == -1)
+		return -1;
+	return conf_is(u->conf, CONF_UPLOAD_MODE, "lazy")
+		   ? 0
+		   : objects_hurry(assets_db(u->assets), clock_now_ms(), f);
+}
+
+int
+uploader_run(const struct conf *conf, struct fault *f)
+{
+	struct uploader *u = calloc(1, sizeof *u);
+	int rc;
+
+	if (u == NULL)
+		return fault_set(f, FAULT_MEMORY, "uploader");
+	*u = (struct uploader){
+		.conf = conf, .stop_fd = -1, .batch = BATCH_FIRST
+	};
+	rc = begin(u, f);
+	if (rc == 0) {
+		log_event(LOG_INFO, "uploader begins",
+		    LOG_TEXT("bucket",
+			view_str(conf_text(conf, CONF_STORAGE_BUCKET))));
+		rc = work(u, f);
+	}
+	end_watcher(u);
+	assets_close(&u->assets);
+	if (u->stop_fd != -1)
+		(void)close(u->stop_fd);
+	free(u);
+	return rc;
+}

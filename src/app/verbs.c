@@ -1,0 +1,306 @@
+#include "app/verbs.h"
+
+#include "app/describe.h"
+#include "app/reindex.h"
+#include "app/start.h"
+#include "app/status.h"
+#include "app/uploader.h"
+#include "app/web.h"
+#include "base/clock.h"
+#include "codec/text.h"
+
+/* --- what the verbs share --- */
+
+/* One run of a verb that needs settings and what they open. */
+struct session {
+	struct conf *conf;
+	struct assets *assets;
+};
+
+/* Mistakes in the settings have been said when it fails without a fault. */
+static int
+open_session(struct session *s, struct fault *f)
+{
+	if (start_command(&s->conf) == -1)
+		return -1;
+	return assets_open(&s->assets, s->conf, CLOUD_USER, 0, f);
+}
+
+static void
+close_session(struct session *s)
+{
+	assets_close(&s->assets);
+	conf_close(&s->conf);
+}
+
+static int
+read_job(const struct verbs_line *line, struct job_id *job, struct fault *f)
+{
+	job->text[0] = '\0';
+	return line->job == NULL ? 0
+				 : job_id_parse(job, view_str(line->job), f);
+}
+
+static void
+print_line(struct buf *out, struct view text)
+{
+	buf_add(out, text);
+	buf_add(out, VIEW("\n"));
+}
+
+/* --- the verbs --- */
+
+int
+verbs_persist(const struct verbs_line *line, struct buf *out, struct fault *f)
+{
+	struct session s = { NULL, NULL };
+	struct asset asset = ASSET_INIT;
+	struct image_id id;
+	struct job_id job;
+	int rc = -1;
+
+	if (image_id_parse(&id, view_str(line->words[0]), f) == 0 &&
+	    read_job(line, &job, f) == 0 && open_session(&s, f) == 0)
+		rc = persist_character_reference(
+		    s.assets, &id, line->words[1], &job, &asset, f);
+	if (rc == 0 && line->json) {
+		describe_persisted(&asset, out);
+		print_line(out, VIEW(""));
+	} else if (rc == 0) {
+		print_line(out, buf_view(&asset.url.text));
+	}
+	asset_fini(&asset);
+	close_session(&s);
+	return rc;
+}
+
+static int
+read_ids(const struct verbs_line *line, struct image_id *ids, struct fault *f)
+{
+	size_t i;
+
+	for (i = 1; i < line->n; i++)
+		if (image_id_parse(&ids[i - 1], view_str(line->words[i]), f) ==
+		    -1)
+			return fault_while(f, "%.100s", line->words[i]);
+	return 0;
+}
+
+/* Every image must have come to the bucket for the whole to be done. */
+static int
+judge(const struct asset *assets, size_t n, struct fault *f)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (assets[i].status != ASSET_UPLOADED &&
+		    assets[i].status != ASSET_COPIED)
+			return fault_set(f, FAULT_BUSY, "image %s is %s: %s",
+			    assets[i].id.text,
+			    asset_status_word(assets[i].status),
+			    assets[i].fault.text);
+	return 0;
+}
+
+static void
+print_associated(const struct verbs_line *line, const struct job_id *job,
+    const struct asset *assets, size_t n, struct buf *out)
+{
+	size_t i;
+
+	if (line->json) {
+		describe_associated(job, assets, n, out);
+		print_line(out, VIEW(""));
+		return;
+	}
+	for (i = 0; i < n; i++)
+		if (assets[i].url.text.len > 0)
+			print_line(out, buf_view(&assets[i].url.text));
+		else
+			buf_fmt(out, "%s: %s\n", assets[i].id.text,
+			    asset_status_word(assets[i].status));
+}
+
+int
+verbs_associate(const struct verbs_line *line, struct buf *out, struct fault *f)
+{
+	const size_t n = line->n - 1;
+	struct session s = { NULL, NULL };
+	struct asset assets[ASSETS_IMAGES_MAX];
+	struct image_id ids[ASSETS_IMAGES_MAX];
+	struct job_id job;
+	size_t i;
+	int rc = -1;
+
+	for (i = 0; i < n; i++)
+		assets[i] = ASSET_INIT;
+	if (job_id_parse(&job, view_str(line->words[0]), f) == 0 &&
+	    read_ids(line, ids, f) == 0 && open_session(&s, f) == 0)
+		rc = associate_character_images_with_job(
+		    s.assets, &job, ids, n, line->base, assets, f);
+	if (rc == 0) {
+		print_associated(line, &job, assets, n, out);
+		rc = judge(assets, n, f);
+	}
+	for (i = 0; i < n; i++)
+		asset_fini(&assets[i]);
+	close_session(&s);
+	return rc;
+}
+
+int
+verbs_url(const struct verbs_line *line, struct buf *out, struct fault *f)
+{
+	struct session s = { NULL, NULL };
+	struct asset asset = ASSET_INIT;
+	struct image_id id;
+	struct job_id job;
+	int64_t expires_s = 0;
+	int rc = -1;
+
+	if (line->expires != NULL &&
+	    (!text_number(view_str(line->expires), &expires_s) ||
+		expires_s < 1))
+		return fault_set(
+		    f, FAULT_RANGE, "--expires must be a number of seconds");
+	if (image_id_parse(&id, view_str(line->words[0]), f) == 0 &&
+	    read_job(line, &job, f) == 0 && open_session(&s, f) == 0)
+		rc = get_character_reference_url(
+		    s.assets, &id, &job, line->extension, expires_s, &asset, f);
+	if (rc == 0 && line->json) {
+		describe_url(&asset, out);
+		print_line(out, VIEW(""));
+	} else if (rc == 0) {
+		print_line(out, buf_view(&asset.url.text));
+	}
+	asset_fini(&asset);
+	close_session(&s);
+	return rc;
+}
+
+int
+verbs_uploader(const struct verbs_line *line, struct buf *out, struct fault *f)
+{
+	struct fault why = FAULT_INIT;
+	struct conf *conf = NULL;
+	int rc;
+
+	(void)line, (void)out, (void)f;
+	if (start_server(&conf) == -1)
+		return -1;
+	rc = uploader_run(conf, &why);
+	if (rc == -1)
+		(void)start_log_fault(&why);
+	conf_close(&conf);
+	return rc;
+}
+
+int
+verbs_status(const struct verbs_line *line, struct buf *out, struct fault *f)
+{
+	struct session s = { NULL, NULL };
+	int rc = open_session(&s, f);
+
+	if (rc == 0)
+		rc = status_describe(s.assets, line->json, out, f);
+	close_session(&s);
+	return rc;
+}
+
+int
+verbs_retry(const struct verbs_line *line, struct buf *out, struct fault *f)
+{
+	struct session s = { NULL, NULL };
+	struct image_id id;
+	int64_t n = 0;
+	int rc = -1;
+
+	if ((line->n == 1) == line->all)
+		return fault_set(f, FAULT_INPUT, "name one image, or --all");
+	if ((line->all ||
+		image_id_parse(&id, view_str(line->words[0]), f) == 0) &&
+	    open_session(&s, f) == 0)
+		rc = objects_retry(assets_db(s.assets), line->all ? NULL : &id,
+		    clock_now_ms(), &n, f);
+	if (rc == 0)
+		buf_fmt(out, "%lld wait again\n", (long long)n);
+	close_session(&s);
+	return rc;
+}
+
+int
+verbs_reindex(const struct verbs_line *line, struct buf *out, struct fault *f)
+{
+	struct session s = { NULL, NULL };
+	struct reindex_report r;
+	int rc = -1;
+
+	(void)line;
+	if (open_session(&s, f) == 0)
+		rc = reindex(s.assets, &r, f);
+	if (rc == 0)
+		buf_fmt(out,
+		    "adopted     %lld  local images that had no row\n"
+		    "queued      %lld  local images that had no object\n"
+		    "discovered  %lld  objects of the bucket that had no row\n"
+		    "confirmed   %lld  objects that are where they should be\n"
+		    "conflicts   %lld  objects that are not the local image\n"
+		    "lost        %lld  objects that have gone; what is here "
+		    "waits for upload\n",
+		    (long long)r.adopted, (long long)r.queued,
+		    (long long)r.discovered, (long long)r.confirmed,
+		    (long long)r.conflicts, (long long)r.lost);
+	close_session(&s);
+	return rc;
+}
+
+static void
+show_credentials(const struct conf *conf, struct buf *out)
+{
+	const struct creds_setup setup = conf_creds(conf);
+	struct fault f = FAULT_INIT;
+	struct creds *creds = NULL;
+
+	if (creds_open(&creds, &setup, &f) == 0)
+		buf_fmt(
+		    out, "# credentials come from: %s\n", creds_source(creds));
+	else
+		buf_fmt(out, "# credentials: %s\n", f.text);
+	creds_close(&creds);
+}
+
+int
+verbs_config(const struct verbs_line *line, struct buf *out, struct fault *f)
+{
+	enum conf_key key = CONF_COUNT;
+	struct conf *conf = NULL;
+
+	if (line->markdown) {
+		conf_markdown(out);
+		return 0;
+	}
+	if (line->n == 1 && !conf_named(line->words[0], &key))
+		return fault_set(f, FAULT_RANGE,
+		    "there is no setting %s; `charref config` lists them",
+		    line->words[0]);
+	if (start_command(&conf) == -1)
+		return -1;
+	if (line->n == 1) {
+		conf_show(conf, key, out);
+		buf_add(out, VIEW("\n"));
+	} else {
+		conf_show_all(conf, out);
+		if (conf_has_bucket(conf))
+			show_credentials(conf, out);
+	}
+	conf_close(&conf);
+	return 0;
+}
+
+int
+verbs_routes(const struct verbs_line *line, struct buf *out, struct fault *f)
+{
+	(void)line, (void)f;
+	web_routes(out);
+	return 0;
+}

@@ -1,0 +1,115 @@
+#include "app/watch.h"
+
+#include <poll.h>
+
+#include "app/assets.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+enum {
+	/* So long one object is asked for before another may take over. */
+	PROBE_LIFE_MS = 60 * 1000
+};
+
+/* Asked for while there is no object yet: S3 says that it is not there. */
+#define NOTHING_KEY "character_references/.nothing"
+
+struct watch {
+	struct assets *assets;
+	int stop_fd;
+	struct object probe; /* state DONE, or there is none */
+	int64_t chosen_ms;
+	enum state_storage last;
+};
+
+/* A newly uploaded object is best: it is known to have been there. */
+static void
+choose(struct watch *w)
+{
+	struct fault f = FAULT_INIT;
+	bool found = false;
+
+	if (w->probe.state == OBJECTS_DONE &&
+	    clock_ticks_ms() - w->chosen_ms < PROBE_LIFE_MS)
+		return;
+	w->probe.state = OBJECTS_NONE;
+	if (objects_newest_done(assets_db(w->assets), &w->probe, &found, &f) ==
+		-1 ||
+	    !found)
+		w->probe.state = OBJECTS_NONE;
+	w->chosen_ms = clock_ticks_ms();
+}
+
+/* The object that was asked for is gone: its row is put right. */
+static void
+mourn(struct watch *w)
+{
+	const struct upload_parts parts = assets_parts(w->assets);
+	struct fault f = FAULT_INIT;
+	size_t lost;
+
+	if (upload_verify(&parts, &w->probe, 1,
+		clock_ticks_ms() + WATCH_PATIENCE_MS, &lost, &f) == -1)
+		log_event(LOG_ERROR, "object not verified",
+		    LOG_TEXT("message", view_str(f.text)));
+	w->probe.state = OBJECTS_NONE;
+}
+
+/* Told when it changes, not every second. */
+static void
+tell(struct watch *w, enum state_storage now, const struct fault *f)
+{
+	if (now == w->last)
+		return;
+	log_event(now == STATE_UP ? LOG_INFO : LOG_ERROR, "storage",
+	    LOG_TEXT("state", view_str(state_storage_word(now))),
+	    LOG_TEXT("message", view_str(f->text)));
+	w->last = now;
+}
+
+static void
+look(struct watch *w)
+{
+	struct cloud *cloud = assets_cloud(w->assets);
+	char key[OBJECTS_KEY_SIZE] = NOTHING_KEY;
+	struct fault f = FAULT_INIT;
+	enum state_storage now;
+	bool must_exist, absent = false;
+
+	choose(w);
+	must_exist = w->probe.state == OBJECTS_DONE;
+	if (must_exist)
+		objects_key(key, &w->probe.id, &w->probe.job, w->probe.kind);
+	now = s3_probe(cloud_s3(cloud), key, must_exist,
+	    clock_ticks_ms() + WATCH_PATIENCE_MS, &absent, &f);
+	tell(w, now, &f);
+	if (must_exist && absent)
+		mourn(w);
+}
+
+/* Waits for the rest of the period; false when told to stop. */
+static bool
+rest(struct watch *w, int64_t began_ms)
+{
+	struct pollfd stop = { .fd = w->stop_fd, .events = POLLIN };
+	const int64_t left_ms = began_ms + WATCH_PERIOD_MS - clock_ticks_ms();
+
+	return poll(&stop, 1, left_ms > 0 ? (int)left_ms : 0) != 1;
+}
+
+int
+watch_run(const struct conf *conf, int stop_fd, struct fault *f)
+{
+	struct watch w = { .stop_fd = stop_fd, .last = STATE_UNKNOWN };
+	int64_t began_ms;
+
+	if (assets_open(&w.assets, conf, CLOUD_KEEPER, stop_fd, f) == -1)
+		return fault_while(f, "watch the storage");
+	do {
+		began_ms = clock_ticks_ms();
+		cloud_tend(assets_cloud(w.assets));
+		look(&w);
+	} while (rest(&w, began_ms));
+	assets_close(&w.assets);
+	return 0;
+}

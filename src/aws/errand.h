@@ -1,0 +1,69 @@
+/*
+ * errand - an operation on its way: the requests that are made of it, one
+ * an attempt, and what their replies mean.
+ *
+ * An errand lends itself to one http_call as its owner.  Before each
+ * attempt it opens the file to send, if there is one, and signs; between
+ * attempts it holds neither file nor secrets, so many may wait.
+ */
+#ifndef AWS_ERRAND_H
+#define AWS_ERRAND_H
+
+#include "aws/bucket.h"
+#include "aws/op.h"
+#include "net/http.h"
+
+/* What all errands of a bucket have in common: lent. */
+struct errand_with {
+	struct bucket *bucket;
+	const char *sse; /* "AES256", "aws:kms"; NULL or "" */
+	const char *sse_key;
+};
+
+struct errand {
+	const struct errand_with *with;
+	struct s3_op *op;
+	struct http_call *call;
+	void *owner;      /* of the errand: for the judge of the call     */
+	const char *word; /* "put": for a fault                           */
+	int asked;        /* see struct verdict_reply                     */
+	/* of a listing, which is an S3_GET of the key "" */
+	const struct sigv4_field *query;
+	size_t query_n;
+
+	/* the attempt in hand */
+	struct buf url;
+	struct buf lines; /* the headers: they hold secrets               */
+	int fd;           /* of the file of a PUT, or -1                  */
+	int64_t got;      /* bytes of the body so far                     */
+	bool refused;     /* by our side: its fault stands                */
+	struct bucket_stamp stamp;
+
+	struct verdict verdict; /* once is_read: of the last attempt     */
+	bool is_read;
+	int64_t silent_since_ms; /* S3 has said nothing since; -1: it has */
+};
+
+/*
+ * Readies both: op, with and the call are lent until errand_end.  The caller
+ * gives the call to http_run with a judge that calls errand_read, and
+ * errand_rest when it has seen the verdict.
+ */
+void errand_begin(struct errand *e, struct http_call *call,
+    const struct errand_with *with, struct s3_op *op);
+
+/* Makes it one of a listing. */
+void errand_list(
+    struct errand *e, const struct sigv4_field *query, size_t query_n);
+
+/* An attempt has ended: reads its verdict, and what was found into op. */
+void errand_read(struct errand *e);
+
+/* What the last reply asked us to wait, or -1. */
+int64_t errand_asked_wait_ms(const struct errand *e);
+
+/* Closes its file and wipes its secrets until the next attempt. */
+void errand_rest(struct errand *e);
+void errand_end(struct errand *e);
+
+#endif

@@ -1,0 +1,337 @@
+/*
+ * s3 - asks a bucket with our own client; for tests in other languages.
+ *
+ *   s3 put FILE KEY...            the file to each of the keys
+ *   s3 head KEY...
+ *   s3 get KEY...
+ *   s3 range END KEY...           bytes 0 to END of each
+ *   s3 copy SOURCE KEY...
+ *   s3 delete KEY...
+ *   s3 list PREFIX
+ *   s3 presign METHOD EXPIRES WINDOW KEY...
+ *   s3 probe must|may KEY...      one after the other
+ *
+ * Settings by environment: STORAGE_BUCKET, AWS_REGION, AWS_ENDPOINT_URL_S3,
+ * S3_PUBLIC_ENDPOINT, S3_ADDRESSING_STYLE (path, virtual), S3_SSE,
+ * AWS_MAX_ATTEMPTS, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
+ * AWS_SESSION_TOKEN, DEADLINE_MS, and RUN_DIR, where the state file is.
+ *
+ * Writes a line of JSON for each key, and one about the whole at the end.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "aws/s3.h"
+#include "base/clock.h"
+
+enum { REPLY_MAX = 64 << 20, LINE_MAX_BYTES = 1 << 20, BAD_USE = 2 };
+
+#define FAULT(kind, word, http, shown) #kind,
+static const char *const kinds[] = {
+	"NONE",
+#include "base/fault.tbl.h"
+};
+#undef FAULT
+
+static struct s3 *s3;
+static struct creds *creds;
+static struct state *state;
+static struct secret secrets[3];
+
+static const char *
+setting(const char *name, const char *otherwise)
+{
+	const char *value = getenv(name);
+
+	return value == NULL || value[0] == '\0' ? otherwise : value;
+}
+
+static int64_t
+deadline(void)
+{
+	return clock_ticks_ms() +
+	       strtol(setting("DEADLINE_MS", "10000"), NULL, 10);
+}
+
+static void
+add_text(struct buf *line, const char *name, struct view text)
+{
+	buf_fmt(line, "%s\"%s\":", line->len == 0 ? "{" : ",", name);
+	buf_json(line, text);
+}
+
+static void
+add_number(struct buf *line, const char *name, int64_t n)
+{
+	buf_fmt(line, "%s\"%s\":%lld", line->len == 0 ? "{" : ",", name,
+	    (long long)n);
+}
+
+static void
+add_fault(struct buf *line, const struct fault *f)
+{
+	add_text(line, "fault", view_str(kinds[f->kind]));
+	add_text(line, "text", view_str(f->text));
+	add_text(line, "field", view_str(f->field));
+	add_number(line, "retry_after_s", f->retry_after_s);
+}
+
+static void
+print_line(struct buf *line)
+{
+	buf_add(line, VIEW("}\n"));
+	MUST(!line->spoilt);
+	(void)fwrite(line->data, 1, line->len, stdout);
+	buf_fini(line);
+}
+
+static void
+print_op(const struct s3_op *op)
+{
+	struct buf line = BUF_INIT(LINE_MAX_BYTES);
+	struct digest digest;
+	struct fault f = FAULT_INIT;
+
+	add_text(&line, "key", view_str(op->key));
+	add_fault(&line, &op->fault);
+	add_number(&line, "status", op->status);
+	add_number(&line, "attempts", op->attempts);
+	add_text(&line, "code", view_str(op->code));
+	add_text(&line, "request_id", view_str(op->s3_request_id));
+	add_number(&line, "size", op->found_size);
+	add_text(&line, "etag", view_str(op->found_etag));
+	add_text(&line, "sha256", view_str(op->found_sha256));
+	add_text(&line, "type", view_str(op->found_type));
+	if (op->verb == S3_GET && op->fault.kind == FAULT_NONE) {
+		MUST(digest_sha256(&digest, buf_view(&op->reply), &f) == 0);
+		add_number(&line, "got", (int64_t)op->reply.len);
+		add_text(&line, "got_sha256", view_str(digest.hex));
+	}
+	print_line(&line);
+}
+
+/* Opens the file of a PUT by its folder, as the service does. */
+static void
+take_file(struct s3_op *op, const char *path, struct digest *digest)
+{
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct fault f = FAULT_INIT;
+	struct stat st;
+	char *bytes;
+
+	MUST(fd != -1 && fstat(fd, &st) == 0);
+	bytes = malloc((size_t)st.st_size + 1);
+	MUST(bytes != NULL);
+	MUST(read(fd, bytes, (size_t)st.st_size) == st.st_size);
+	MUST(digest_sha256(
+		 digest, (struct view){ bytes, (size_t)st.st_size }, &f) == 0);
+	free(bytes);
+	(void)close(fd);
+	op->dir = AT_FDCWD;
+	op->name = path;
+	op->size = st.st_size;
+	op->sha256 = digest;
+	op->media_type = "image/png";
+}
+
+static int
+run_all(struct s3_op sample, char **keys, int n)
+{
+	struct s3_op *ops = calloc((size_t)n + 1, sizeof *ops);
+	int i;
+
+	MUST(ops != NULL);
+	for (i = 0; i < n; i++) {
+		ops[i] = sample;
+		ops[i].key = keys[i];
+		ops[i].reply = BUF_INIT(REPLY_MAX);
+	}
+	s3_run(s3, ops, (size_t)n, deadline());
+	for (i = 0; i < n; i++) {
+		print_op(&ops[i]);
+		buf_fini(&ops[i].reply);
+	}
+	free(ops);
+	return 0;
+}
+
+static int
+print_key(void *arg, struct view key, int64_t size, struct fault *f)
+{
+	struct buf line = BUF_INIT(LINE_MAX_BYTES);
+
+	(void)arg;
+	(void)f;
+	add_text(&line, "key", key);
+	add_number(&line, "size", size);
+	print_line(&line);
+	return 0;
+}
+
+static int
+list(const char *prefix)
+{
+	struct buf line = BUF_INIT(LINE_MAX_BYTES);
+	struct fault f = FAULT_INIT;
+
+	(void)s3_list(s3, prefix, deadline(), print_key, NULL, &f);
+	add_fault(&line, &f);
+	print_line(&line);
+	return 0;
+}
+
+static int
+presign(char **args, int n)
+{
+	struct s3_url url = S3_URL_INIT;
+	struct buf line;
+	struct fault f;
+	int i;
+
+	for (i = 3; i < n; i++) {
+		f = FAULT_INIT;
+		(void)s3_presign(s3, args[0], args[i],
+		    strtol(args[1], NULL, 10), strtol(args[2], NULL, 10), &url,
+		    &f);
+		line = BUF_INIT(LINE_MAX_BYTES);
+		add_text(&line, "key", view_str(args[i]));
+		add_fault(&line, &f);
+		add_text(&line, "url", buf_view(&url.text));
+		add_number(&line, "lives_s", url.lives_s);
+		print_line(&line);
+	}
+	s3_url_fini(&url);
+	return 0;
+}
+
+static int
+probe(bool must_exist, char **keys, int n)
+{
+	enum state_storage health;
+	struct buf line;
+	struct fault f;
+	bool absent;
+	int i;
+
+	for (i = 0; i < n; i++) {
+		f = FAULT_INIT;
+		health =
+		    s3_probe(s3, keys[i], must_exist, deadline(), &absent, &f);
+		line = BUF_INIT(LINE_MAX_BYTES);
+		add_text(&line, "key", view_str(keys[i]));
+		add_text(&line, "health", view_str(state_storage_word(health)));
+		add_number(&line, "absent", absent);
+		add_fault(&line, &f);
+		print_line(&line);
+	}
+	return 0;
+}
+
+static int
+act(const char *verb, char **args, int n)
+{
+	struct s3_op op = S3_OP_INIT(S3_PUT, "");
+	struct digest digest;
+
+	if (strcmp(verb, "presign") == 0 && n > 3)
+		return presign(args, n);
+	if (strcmp(verb, "probe") == 0 && n > 1)
+		return probe(strcmp(args[0], "must") == 0, args + 1, n - 1);
+	if (strcmp(verb, "list") == 0 && n == 1)
+		return list(args[0]);
+	if (strcmp(verb, "put") == 0 && n > 1) {
+		take_file(&op, args[0], &digest);
+		return run_all(op, args + 1, n - 1);
+	}
+	if (strcmp(verb, "copy") == 0 && n > 1) {
+		op.verb = S3_COPY;
+		op.source = args[0];
+		return run_all(op, args + 1, n - 1);
+	}
+	if (strcmp(verb, "range") == 0 && n > 1) {
+		op.verb = S3_GET;
+		op.range_end = strtol(args[0], NULL, 10);
+		return run_all(op, args + 1, n - 1);
+	}
+	if (strcmp(verb, "head") == 0)
+		op.verb = S3_HEAD;
+	else if (strcmp(verb, "get") == 0)
+		op.verb = S3_GET;
+	else if (strcmp(verb, "delete") == 0)
+		op.verb = S3_DELETE;
+	else
+		return BAD_USE;
+	return run_all(op, args, n);
+}
+
+static enum s3_style
+style(void)
+{
+	const char *word = setting("S3_ADDRESSING_STYLE", "auto");
+
+	if (strcmp(word, "path") == 0)
+		return S3_PATH;
+	return strcmp(word, "virtual") == 0 ? S3_VIRTUAL : S3_AUTO;
+}
+
+static int
+open_all(struct fault *f)
+{
+	const struct creds_setup keys = { .access_key_id = &secrets[0],
+		.secret_access_key = &secrets[1],
+		.session_token = &secrets[2],
+		.no_instance = true };
+	struct s3_setup setup = { .bucket = getenv("STORAGE_BUCKET"),
+		.region = setting("AWS_REGION", "us-east-1"),
+		.endpoint = getenv("AWS_ENDPOINT_URL_S3"),
+		.public_endpoint = getenv("S3_PUBLIC_ENDPOINT"),
+		.style = style(),
+		.sse = getenv("S3_SSE"),
+		.attempts =
+		    (int)strtol(setting("AWS_MAX_ATTEMPTS", "3"), NULL, 10) };
+	const char *folder = getenv("RUN_DIR");
+
+	if (secret_set(&secrets[0], view_str(getenv("AWS_ACCESS_KEY_ID")), f) ==
+		-1 ||
+	    secret_set(&secrets[1], view_str(getenv("AWS_SECRET_ACCESS_KEY")),
+		f) == -1 ||
+	    secret_set(&secrets[2], view_str(getenv("AWS_SESSION_TOKEN")), f) ==
+		-1 ||
+	    creds_open(&creds, &keys, f) == -1)
+		return -1;
+	if (folder != NULL && state_open(&state, folder, f) == -1)
+		return -1;
+	setup.creds = creds;
+	setup.state = state;
+	return s3_open(&s3, &setup, f);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct buf line = BUF_INIT(LINE_MAX_BYTES);
+	struct fault f = FAULT_INIT;
+	struct rusage used;
+	int rc = BAD_USE, i;
+
+	if (open_all(&f) == 0 && argc > 2)
+		rc = act(argv[1], argv + 2, argc - 2);
+	add_fault(&line, &f);
+	add_text(&line, "storage",
+	    view_str(
+		state == NULL ? "" : state_storage_word(state_storage(state))));
+	MUST(getrusage(RUSAGE_SELF, &used) == 0);
+	add_number(&line, "peak_kb", used.ru_maxrss);
+	print_line(&line);
+	s3_close(&s3);
+	creds_close(&creds);
+	state_close(&state);
+	for (i = 0; i < 3; i++)
+		secret_fini(&secrets[i]);
+	return rc;
+}
