@@ -253,15 +253,9 @@ sign_op(struct errand *e, struct fault *f)
 	return rc;
 }
 
-/* Before each attempt: its file, its signature. */
 static int
-prepare(struct http_call *call)
+begin_attempt(struct errand *e, struct fault *f)
 {
-	struct errand *e = call->owner;
-	struct fault *f = &call->fault;
-
-	errand_rest(e);
-	e->is_read = false;
 	if (forget_bytes(e, f) == -1 || sign_op(e, f) == -1)
 		return -1;
 	if (e->op->verb == S3_PUT && e->op->dir != -1 && open_file(e, f) == -1)
@@ -269,6 +263,20 @@ prepare(struct http_call *call)
 	if (e->silent_since_ms == -1)
 		e->silent_since_ms = clock_ticks_ms();
 	return 0;
+}
+
+/* Before each attempt: its file, its signature. */
+static int
+prepare(struct http_call *call)
+{
+	struct errand *e = call->owner;
+
+	errand_rest(e);
+	e->is_read = false;
+	if (begin_attempt(e, &call->fault) == 0)
+		return 0;
+	errand_rest(e);
+	return -1;
 }
 
 static struct view

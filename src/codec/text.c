@@ -210,24 +210,34 @@ needs_escape(char c, bool keep_slash)
 	       c != '~' && !(keep_slash && c == '/');
 }
 
+/* How many bytes v begins with that stay as they are. */
+static size_t
+plain_bytes(struct view v, bool keep_slash)
+{
+	size_t n = 0;
+
+	while (n < v.n && !needs_escape(v.p[n], keep_slash))
+		n++;
+	return n;
+}
+
 void
 text_escape(struct buf *out, struct view v, bool keep_slash)
 {
 	static const char hex[] = "0123456789ABCDEF";
-	size_t i, escapes = 0;
-	char *to;
+	size_t n = plain_bytes(v, keep_slash);
+	char escape[3] = { '%' };
 
-	for (i = 0; i < v.n; i++)
-		escapes += needs_escape(v.p[i], keep_slash);
-	to = buf_room(out, v.n + 2 * escapes);
-	for (i = 0; to != NULL && i < v.n; i++)
-		if (needs_escape(v.p[i], keep_slash)) {
-			*to++ = '%';
-			*to++ = hex[(unsigned char)v.p[i] >> 4];
-			*to++ = hex[(unsigned char)v.p[i] & 15];
-		} else {
-			*to++ = v.p[i];
-		}
+	while (n < v.n) {
+		escape[1] = hex[(unsigned char)v.p[n] >> 4];
+		escape[2] = hex[(unsigned char)v.p[n] & 15];
+		buf_add(out, (struct view){ v.p, n });
+		buf_add(out, (struct view){ escape, sizeof escape });
+		v.p += n + 1;
+		v.n -= n + 1;
+		n = plain_bytes(v, keep_slash);
+	}
+	buf_add(out, v);
 }
 
 bool

@@ -111,7 +111,9 @@ def new_house():
 def gateway():
     """The S3 server of this session; see Gateway for how it ends."""
     one = Gateway()
+    houses.LIVE.append(one)
     try:
         yield one.start()
     finally:
+        houses.LIVE.remove(one)
         one.stop()

@@ -117,6 +117,16 @@ def kill(pid: int, sig: int = signal.SIGTERM):
         os.kill(pid, sig)
 
 
+def takes_signals(pid: int, sig: int = signal.SIGTERM) -> bool:
+    """Has a worker come so far that it reads its signals by itself?"""
+    try:
+        status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return True  # it has gone, and waits for nothing
+    blocked = int(re.search(r"^SigBlk:\s*(\w+)", status, re.M)[1], 16)
+    return bool(blocked >> (sig - 1) & 1)
+
+
 def children_of(pid: int) -> list[int]:
     """The direct children of a process."""
     try:
@@ -250,6 +260,8 @@ class Listener:
     def leave(one: subprocess.Popen, sig: int = signal.SIGTERM,
               deadline: float = 20.0) -> int:
         """Asks a worker to leave; its exit code."""
+        wait_until(lambda: one.poll() is not None or takes_signals(one.pid),
+                   "a worker that has begun")
         one.send_signal(sig)
         code = one.wait(deadline * SLOWNESS)
         one.stderr.close()

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -345,20 +346,44 @@ an_instance_that_is_silent_is_left_after_a_second(void **state)
 	assert_int_equal(scripted_end(&server), 1);
 }
 
+/* Asks an instance whose keys end so long from now: how long they live. */
+static int64_t
+life_of(int64_t left_ms)
+{
+	const time_t end = (time_t)((clock_now_ms() + left_ms) / 1000);
+	char reply[512], moment[64];
+	struct tm tm;
+
+	assert_non_null(gmtime_r(&end, &tm));
+	assert_true(
+	    strftime(moment, sizeof moment, "%Y-%m-%dT%H:%M:%SZ", &tm) > 0);
+	(void)snprintf(reply, sizeof reply, OK KEYS_UNTIL("%s"), moment);
+	PLAY({ .reply = OK "tok" }, { .reply = OK "role" }, { .reply = reply });
+	assert_int_equal(ask_instance(), 0);
+	assert_int_equal(scripted_end(&server), 3);
+	assert_true(secret_is(&keys.secret, VIEW("hush")));
+	left_ms = keys.expires_at_ms - clock_now_ms();
+	keys_fini(&keys);
+	return left_ms;
+}
+
 static void
 keys_that_the_instance_could_not_renew_live_on(void **state)
 {
-	int64_t left_ms;
+	static const int64_t lefts_ms[] = { -86400000, -1000,
+		METADATA_EXTEND_MS / 2, METADATA_EXTEND_MS - 5000 };
+	int64_t life_ms;
+	size_t i;
 
 	(void)state;
-	PLAY({ .reply = OK "tok" }, { .reply = OK "role" },
-	    { .reply = OK KEYS_UNTIL("2020-01-01T00:00:00Z") });
-	assert_int_equal(ask_instance(), 0);
-	assert_int_equal(scripted_end(&server), 3);
-	left_ms = keys.expires_at_ms - clock_now_ms();
-	assert_true(left_ms > METADATA_EXTEND_MS - SOON_MS);
-	assert_true(left_ms <= 2 * METADATA_EXTEND_MS);
-	assert_true(secret_is(&keys.secret, VIEW("hush")));
+	for (i = 0; i < sizeof lefts_ms / sizeof lefts_ms[0]; i++) {
+		life_ms = life_of(lefts_ms[i]);
+		assert_true(life_ms > METADATA_EXTEND_MS - 4000);
+		assert_true(life_ms <= 2 * METADATA_EXTEND_MS);
+	}
+	life_ms = life_of(METADATA_EXTEND_MS + 60000);
+	assert_true(life_ms > METADATA_EXTEND_MS + 50000);
+	assert_true(life_ms <= METADATA_EXTEND_MS + 60000);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
