@@ -69,6 +69,8 @@ adopt(struct creds *c, struct creds_keys *given)
 static bool
 are_good(const struct creds_keys *k)
 {
+	if (k->expires_at_ms == INT64_MAX) /* without asking for the time */
+		return keys_are_set(k);
 	return keys_are_set(k) && k->expires_at_ms > clock_now_ms();
 }
 
@@ -105,22 +107,16 @@ none(const struct creds *c, struct fault *f)
 	return fault_details(f, "%s", c->last.details);
 }
 
-/*
- * Takes what the keeper left for us.  The keeper itself does so only when
- * it starts: it then has keys to go on with should the source be down, but
- * asks it all the same, as it may not be the one that gave them.
- */
+/* Takes what the keeper left for us. */
 static void
-look_at_snapshot(struct creds *c)
+take_snapshot(struct creds *c)
 {
 	const int64_t now_ms = clock_ticks_ms();
 	struct creds_keys given = CREDS_KEYS_INIT;
 	struct fault f = FAULT_INIT;
 	bool found;
 
-	if (!is_set(c->setup.snapshot_file) || c->choice.ask == CHAIN_NOBODY ||
-	    (c->setup.is_keeper && keys_are_set(&c->keys)) ||
-	    now_ms - c->shared_looked_ms < CREDS_SHARED_MS)
+	if (now_ms - c->shared_looked_ms < CREDS_SHARED_MS)
 		return;
 	c->shared_looked_ms = now_ms;
 	if (keys_load(&given, c->setup.snapshot_file, &c->shared,
@@ -134,6 +130,20 @@ look_at_snapshot(struct creds *c)
 			c->due_ms = clock_now_ms();
 	}
 	keys_fini(&given);
+}
+
+/*
+ * The keeper itself does so only when it starts: it then has keys to go on
+ * with should the source be down, but asks it all the same, as it may not be
+ * the one that gave them.  Asked before each signature, so the time is not
+ * read where there is nothing to take.
+ */
+static void
+look_at_snapshot(struct creds *c)
+{
+	if (is_set(c->setup.snapshot_file) && c->choice.ask != CHAIN_NOBODY &&
+	    !(c->setup.is_keeper && keys_are_set(&c->keys)))
+		take_snapshot(c);
 }
 
 /* Reads the profile anew; when that fails, nothing has changed. */

@@ -575,7 +575,7 @@ class House:
         self.must_keep_its_secret()
 
     def must_keep_its_secret(self):
-        """Keys and signatures are in no file, but memory of processes."""
+        """Keys and signatures are in no file and in no process's title."""
         secrets = [KEY.encode(), b"X-Amz-Signature", b"Signature="]
         if self.cloud is not None:
             secrets.append(self.cloud.secret_key.encode())
@@ -584,6 +584,11 @@ class House:
                 data = path.read_bytes()
                 for secret in secrets:
                     assert secret not in data, (path, secret)
+        for title in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                data = title.read_bytes()
+                for secret in secrets:
+                    assert secret not in data, (title, secret)
 
     def end(self):
         """Stops everything, asks again, and removes the folder."""

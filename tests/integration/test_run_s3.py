@@ -182,15 +182,16 @@ def test_a_signal_to_the_script_alone_stops_it_all(start_s3):
     assert not processes_about(run.folder)
 
 
-@pytest.mark.parametrize("seconds", [0.3, 1.5, 3.0])
-def test_a_signal_while_it_starts_leaves_nothing(start_s3, seconds):
+@pytest.mark.parametrize("store, seconds", [
+    ("memory", 0.3), ("memory", 0.8), ("disk", 2.0)])
+def test_a_signal_while_it_starts_leaves_nothing(start_s3, store, seconds):
     """Whatever it is doing then; the next run goes on from there."""
-    run = start_s3(STORE="disk")
+    run = start_s3(STORE=store)
     time.sleep(seconds)
     run.process.terminate()
     assert run.wait() in (0, -signal.SIGTERM)
     assert not processes_about(run.folder)
-    start_s3(run.folder, STORE="disk").ready()
+    start_s3(run.folder, STORE=store).ready()
 
 
 def test_the_next_run_cleans_up_after_a_killed_one(start_s3):
