@@ -53,7 +53,8 @@ soak: check-deps all ## the long tests: kill cycles by the hundred, a clean inst
 	@$(MAKE) --no-print-directory F=asan programs
 	@tests/check --only soak
 
-bench: check-deps all ## figures against coreutils, as ratios of one run
+bench: bench-deps all ## figures beside what others take, as ratios of one run
+	@$(MAKE) --no-print-directory F=release build/release/tools/presign_speed
 	@/usr/bin/python3 tests/bench/bench.py
 
 fuzz: check-deps ## run each fuzz target for FUZZ_SECONDS (60) with libFuzzer
@@ -66,7 +67,7 @@ format: check-deps ## lay out the C sources
 	clang-format -i src/*/*.[ch] tests/*/*.[ch]
 
 deps: build-deps run-deps s3-deps check-deps ## install every package that is needed
-build-deps run-deps s3-deps check-deps:
+build-deps run-deps s3-deps check-deps bench-deps:
 	@deploy/deps $(@:-deps=)
 
 install: all ## install the programs below PREFIX (/usr/local), DESTDIR
@@ -120,6 +121,6 @@ $(B)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(B)/lib.a
 	    $(B)/lib.a $(LIBS)
 
 .PHONY: all run run-s3 unit check soak bench fuzz lint format deps install clean \
-        help programs units build-deps run-deps s3-deps check-deps
+        help programs units build-deps run-deps s3-deps check-deps bench-deps
 .SECONDARY:
 -include $(wildcard $(B)/*/*.d)

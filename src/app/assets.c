@@ -1,18 +1,15 @@
 #include "app/assets.h"
 
-#include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "app/copies.h"
+#include "app/fetch.h"
 #include "app/intake.h"
 #include "app/lookup.h"
 #include "aws/sigv4.h"
 #include "base/clock.h"
-
-#define JOB_FOLDER "character_reference" /* in a job's own folder */
 
 struct assets {
 	const struct conf *conf;
@@ -107,13 +104,6 @@ need_bucket(const struct assets *a, struct fault *f)
 	    "there is no cloud storage: STORAGE_BUCKET is not set");
 }
 
-/* When the uploader may take what this request is about to try itself. */
-static int64_t
-due_later_ms(void)
-{
-	return clock_now_ms() + ASSETS_UPLOAD_MS;
-}
-
 static int
 presign(struct assets *a, const struct object *o, int64_t expires_s,
     struct asset *out, struct fault *f)
@@ -128,6 +118,8 @@ static void
 report(struct assets *a, const struct upload *u, struct asset *out)
 {
 	out->fault = u->fault;
+	out->id = u->object.id;
+	objects_key(out->key, &out->id, &u->object.job, u->object.kind);
 	switch (u->object.state) {
 	case OBJECTS_DONE:
 		out->status = u->is_copied ? ASSET_COPIED : ASSET_UPLOADED;
@@ -167,29 +159,103 @@ find_kept(struct assets *a, const struct image_id *id, const struct job_id *job,
 	    "file not found: " STORE_FOLDER "/%s", name);
 }
 
+/* When the uploader may take what a request is about to bring itself. */
+static int64_t
+due_after_us_ms(void)
+{
+	return clock_now_ms() + ASSETS_UPLOAD_MS + UPLOAD_SETTLE_MS;
+}
+
+/* Until all of them are in the bucket they stand in the queue. */
+static int
+queue(struct assets *a, struct upload *uploads, size_t n, struct fault *f)
+{
+	const int64_t due_ms = due_after_us_ms();
+	int rc = db_begin(a->db, f);
+	size_t i;
+
+	for (i = 0; i < n && rc == 0; i++) {
+		struct object *o = &uploads[i].object;
+
+		rc = objects_add(a->db, &o->id, &o->job, o->kind, due_ms, f);
+		if (o->state == OBJECTS_FAILED)
+			o->attempts = 0; /* as its row has it now */
+	}
+	return db_finish(a->db, rc, f) == 0 ? 0
+					    : fault_while(f, "queue images");
+}
+
+/* Queued first, so that nothing is lost whatever happens to us. */
+static int
+bring(struct assets *a, struct upload *uploads, size_t n, int64_t until_ms,
+    struct fault *f)
+{
+	const struct upload_parts parts = assets_parts(a);
+
+	if (n == 0)
+		return 0;
+	if (queue(a, uploads, n, f) == -1)
+		return -1;
+	return a->cloud == NULL ? 0
+				: upload_run(&parts, uploads, n, until_ms, f);
+}
+
+/*
+ * An image that was found in the bucket, whose bytes nobody here has seen:
+ * they come into the store, so that others under its id are told apart.
+ */
+static int
+recall(struct assets *a, const struct image_id *id, int64_t until_ms,
+    struct fault *f)
+{
+	struct buf bytes = BUF_INIT(STORE_IMAGE_MAX);
+	struct fault why = FAULT_INIT;
+	struct object o;
+	bool known;
+	int rc;
+
+	if (objects_find(a->db, id, &alone, &known, &o, f) == -1)
+		return -1;
+	if (!known || o.state != OBJECTS_DONE || o.sha256.hex[0] != '\0' ||
+	    store_size(a->store, id, o.kind) >= 0)
+		return 0;
+	rc = fetch_image(a->cloud, &o, until_ms, &bytes, &why);
+	if (rc == 0)
+		rc = store_put(a->store, id, o.kind, buf_view(&bytes), &why);
+	buf_fini(&bytes);
+	if (rc == 0 || why.kind == FAULT_CONFLICT) /* somebody was faster */
+		return 0;
+	*f = why;
+	return -1;
+}
+
+static int
+take_in(struct assets *a, const struct image_id *id, const char *path,
+    int64_t until_ms, struct fault *f)
+{
+	if (recall(a, id, until_ms, f) == -1)
+		return -1;
+	return intake_file(
+	    a->store, a->db, id, path, due_after_us_ms(), f);
+}
+
 int
 persist_character_reference(struct assets *a, const struct image_id *id,
     const char *local_image_path, const struct job_id *job, struct asset *out,
     struct fault *f)
 {
-	const struct upload_parts parts = assets_parts(a);
+	const int64_t until_ms = clock_ticks_ms() + ASSETS_UPLOAD_MS;
 	struct upload u = { .fault = FAULT_INIT };
 
 	if (job == NULL)
 		job = &alone;
 	if (need_bucket(a, f) == -1 ||
 	    (local_image_path != NULL &&
-		intake_file(a->store, a->db, id, local_image_path,
-		    due_later_ms(), f) == -1) ||
+		take_in(a, id, local_image_path, until_ms, f) == -1) ||
 	    find_kept(a, id, job, &u.object, f) == -1)
 		return -1;
-	out->id = *id;
-	objects_key(out->key, id, job, u.object.kind);
 	if (u.object.state != OBJECTS_DONE &&
-	    (objects_want(a->db, id, job, u.object.kind, due_later_ms(), f) ==
-		    -1 ||
-		upload_run(&parts, &u, 1, clock_ticks_ms() + ASSETS_UPLOAD_MS,
-		    f) == -1))
+	    bring(a, &u, 1, until_ms, f) == -1)
 		return -1;
 	report(a, &u, out);
 	if (out->fault.kind == FAULT_NONE)
@@ -204,34 +270,15 @@ persist_character_reference(struct assets *a, const struct image_id *id,
 struct association {
 	struct assets *a;
 	const struct job_id *job;
-	struct asset *out;
+	struct asset *out; /* n */
 	size_t n;
-	int folder;              /* of the job, for its own copies       */
+	int folder;              /* of the job's own copies              */
 	int64_t lookup_until_ms; /* for all unknown images together      */
-	struct upload *uploads;  /* n, in the order of out               */
-	size_t *whose;           /* uploads[i] is of out[whose[i]]       */
+	int64_t until_ms;        /* for all that the bucket is asked     */
 	size_t count;
+	struct upload uploads[ASSETS_IMAGES_MAX]; /* count, to be sent   */
+	struct asset *whose[ASSETS_IMAGES_MAX];   /* uploads[i]'s asset  */
 };
-
-static int
-open_job_folder(struct association *as, const char *base_path, struct fault *f)
-{
-	struct buf path = BUF_INIT(PATH_MAX);
-	int rc;
-
-	if (base_path != NULL)
-		buf_fmt(&path, "%s/" JOB_FOLDER, base_path);
-	else
-		buf_fmt(&path, "%s/%s/" JOB_FOLDER,
-		    conf_text(as->a->conf, CONF_JOBS_DIR), as->job->text);
-	rc = buf_done(&path, f);
-	if (rc == 0)
-		rc = file_make_folders(path.data, f);
-	if (rc == 0)
-		rc = file_open_folder(path.data, &as->folder, f);
-	buf_fini(&path);
-	return rc;
-}
 
 /* The image as this job sees it; one that we do not know is asked for. */
 static int
@@ -244,11 +291,12 @@ find_anywhere(struct association *as, const struct image_id *id,
 
 	if (objects_find(a->db, id, as->job, &known, o, f) == -1)
 		return -1;
-	if (known && (o->is_alone_done || o->state == OBJECTS_DONE ||
-			 store_size(a->store, id, o->kind) >= 0))
+	if (known && store_size(a->store, id, o->kind) >= 0)
 		return 0;
 	if (a->cloud == NULL)
-		return lookup_absent(&alone, f);
+		return known ? need_bucket(a, f) : lookup_absent(&alone, f);
+	if (known && (o->is_alone_done || o->state == OBJECTS_DONE))
+		return 0;
 	if (lookup_ask(a->db, a->cloud, id, &alone, as->lookup_until_ms, &found,
 		f) == -1)
 		return -1;
@@ -256,172 +304,124 @@ find_anywhere(struct association *as, const struct image_id *id,
 }
 
 static int
-read_image(struct association *as, const struct object *o, struct buf *bytes,
-    struct fault *f)
-{
-	struct s3_op get;
-	char key[OBJECTS_KEY_SIZE];
-
-	if (store_size(as->a->store, &o->id, o->kind) >= 0)
-		return store_get(as->a->store, &o->id, o->kind, bytes, f);
-	MUST(as->a->cloud != NULL);
-	objects_key(key, &o->id, o->is_alone_done ? &alone : &o->job, o->kind);
-	get = S3_OP_INIT(S3_GET, key);
-	get.reply = *bytes;
-	s3_run(cloud_s3(as->a->cloud), &get, 1,
-	    clock_ticks_ms() + ASSETS_UPLOAD_MS);
-	*bytes = get.reply;
-	*f = get.fault;
-	return get.fault.kind == FAULT_NONE ? 0 : -1;
-}
-
-static int
-write_copy(struct association *as, const struct object *o,
-    const struct buf *bytes, struct fault *f)
-{
-	struct file_draft draft = FILE_DRAFT_INIT;
-	struct fault why = FAULT_INIT;
-	char name[STORE_NAME_SIZE];
-	int rc = -1;
-
-	store_name(name, &o->id, o->kind);
-	if (file_draft_open(&draft, as->folder, &why) == 0 &&
-	    file_draft_write(&draft, buf_view(bytes), &why) == 0)
-		rc = file_draft_publish(&draft, name, &why);
-	file_draft_fini(&draft);
-	if (rc == 0 || why.kind == FAULT_CONFLICT) /* theirs stays */
-		return 0;
-	*f = why;
-	return -1;
-}
-
-/* The job's own copy: a copy, not a link, for the pipeline edits it. */
-static int
 copy_to_job(struct association *as, const struct object *o, struct fault *f)
 {
 	struct buf bytes = BUF_INIT(STORE_IMAGE_MAX);
-	char name[STORE_NAME_SIZE];
-	int rc = 0;
+	bool found;
+	int rc = copies_find(as->folder, &o->id, o->kind, &found, f);
 
-	store_name(name, &o->id, o->kind);
-	if (file_size(as->folder, name) < 0) {
-		rc = read_image(as, o, &bytes, f);
+	if (rc == 0 && !found) {
+		if (store_size(as->a->store, &o->id, o->kind) >= 0)
+			rc =
+			    store_get(as->a->store, &o->id, o->kind, &bytes, f);
+		else
+			rc = fetch_image(
+			    as->a->cloud, o, as->until_ms, &bytes, f);
 		if (rc == 0)
-			rc = write_copy(as, o, &bytes, f);
+			rc = copies_put(
+			    as->folder, &o->id, o->kind, buf_view(&bytes), f);
 	}
 	buf_fini(&bytes);
 	return rc == 0 ? 0 : fault_while(f, "copy into the job's folder");
 }
 
-/* One image: its copy in the folder and its place in the queue. */
+/* Finds and copies one image; what the bucket lacks is to be sent. */
 static int
-associate_one(
-    struct association *as, size_t at, struct object *o, struct fault *f)
+associate_one(struct association *as, struct asset *out, struct fault *f)
 {
-	struct asset *out = &as->out[at];
+	struct upload *u = &as->uploads[as->count];
 
-	if (find_anywhere(as, &out->id, o, f) == -1)
+	*u = (struct upload){ .fault = FAULT_INIT };
+	if (find_anywhere(as, &out->id, &u->object, f) == -1)
 		return -1;
-	objects_key(out->key, &o->id, as->job, o->kind);
-	if (copy_to_job(as, o, f) == -1)
+	objects_key(out->key, &out->id, as->job, u->object.kind);
+	if (copy_to_job(as, &u->object, f) == -1)
 		return -1;
-	return objects_want(
-	    as->a->db, &o->id, as->job, o->kind, due_later_ms(), f);
+	if (u->object.state == OBJECTS_DONE && as->a->cloud != NULL)
+		report(as->a, u, out);
+	else
+		as->whose[as->count++] = out;
+	return 0;
 }
 
-static bool
-is_ours(enum fault_kind kind)
+/* Who has the same id, and was first. */
+static struct asset *
+first_of(struct association *as, const struct asset *asset)
 {
-	return kind == FAULT_CATALOGUE || kind == FAULT_MEMORY;
+	struct asset *first = as->out;
+
+	while (strcmp(first->id.text, asset->id.text) != 0)
+		first++;
+	return first;
 }
 
 /* Goes through the images; only what stops them all is a failure. */
 static int
 gather(struct association *as, struct fault *f)
 {
-	size_t i;
+	struct asset *out;
 
-	for (i = 0; i < as->n; i++) {
-		struct upload *u = &as->uploads[as->count];
-		struct asset *out = &as->out[i];
-
-		*u = (struct upload){ .fault = FAULT_INIT };
-		out->status = ASSET_FAILED;
-		if (associate_one(as, i, &u->object, &out->fault) == 0) {
-			as->whose[as->count++] = i;
-		} else if (is_ours(out->fault.kind)) {
+	for (out = as->out; out < as->out + as->n; out++) {
+		if (first_of(as, out) != out ||
+		    associate_one(as, out, &out->fault) == 0)
+			continue;
+		if (out->fault.kind == FAULT_CATALOGUE ||
+		    out->fault.kind == FAULT_MEMORY) {
 			*f = out->fault;
 			return -1;
-		} else if (out->fault.kind == FAULT_ABSENT) {
-			out->status = ASSET_MISSING;
 		}
+		out->status = out->fault.kind == FAULT_ABSENT ? ASSET_MISSING
+							      : ASSET_FAILED;
 	}
-	return as->count == 0 ? 0 : file_sync_folder(as->folder, f);
+	return file_sync_folder(as->folder, f);
 }
 
-/* Those that the bucket has already are not sent again. */
+/* An id that was given twice is answered twice. */
 static int
-bring(struct association *as, struct fault *f)
+repeat(const struct asset *first, struct asset *again, struct fault *f)
 {
-	const struct upload_parts parts = assets_parts(as->a);
-	struct upload *sent;
-	size_t *whose;
-	size_t i, n = 0;
+	again->status = first->status;
+	again->fault = first->fault;
+	again->url.lives_s = first->url.lives_s;
+	memcpy(again->key, first->key, sizeof again->key);
+	buf_add(&again->url.text, buf_view(&first->url.text));
+	return buf_done(&again->url.text, f);
+}
+
+static int
+conclude(struct association *as, struct fault *f)
+{
+	struct asset *out;
+	size_t i, missing = 0;
 	int rc = 0;
 
-	sent = calloc(as->count, sizeof *sent);
-	whose = calloc(as->count, sizeof *whose);
-	if (sent == NULL || whose == NULL)
-		rc = fault_set(f, FAULT_MEMORY, "associate images");
-	for (i = 0; i < as->count && rc == 0; i++) {
-		if (as->uploads[i].object.state == OBJECTS_DONE) {
-			report(as->a, &as->uploads[i], &as->out[as->whose[i]]);
-			continue;
-		}
-		sent[n] = as->uploads[i];
-		whose[n++] = as->whose[i];
-	}
-	if (rc == 0)
-		rc = upload_run(
-		    &parts, sent, n, clock_ticks_ms() + ASSETS_UPLOAD_MS, f);
-	for (i = 0; i < n && rc == 0; i++)
-		report(as->a, &sent[i], &as->out[whose[i]]);
-	free(sent);
-	free(whose);
-	return rc;
-}
-
-static void
-leave_queued(struct association *as)
-{
-	size_t i;
-
 	for (i = 0; i < as->count; i++) {
-		struct asset *out = &as->out[as->whose[i]];
-
-		out->status = ASSET_QUEUED;
-		(void)need_bucket(as->a, &out->fault);
+		if (as->a->cloud == NULL)
+			(void)need_bucket(as->a, &as->uploads[i].fault);
+		report(as->a, &as->uploads[i], as->whose[i]);
 	}
+	for (out = as->out; out < as->out + as->n && rc == 0; out++) {
+		if (first_of(as, out) != out)
+			rc = repeat(first_of(as, out), out, f);
+		missing += out->status == ASSET_MISSING;
+	}
+	if (missing == as->n)
+		return fault_in(f, FAULT_ABSENT, "image_ids",
+		    "there is no image with any of these ids");
+	return rc;
 }
 
 static int
 associate(struct association *as, const char *base_path, struct fault *f)
 {
-	size_t i;
+	const char *jobs = conf_text(as->a->conf, CONF_JOBS_DIR);
 
-	if (open_job_folder(as, base_path, f) == -1 || gather(as, f) == -1)
+	if (copies_open(&as->folder, base_path == NULL ? jobs : base_path,
+		base_path == NULL ? as->job : NULL, f) == -1 ||
+	    gather(as, f) == -1 ||
+	    bring(as->a, as->uploads, as->count, as->until_ms, f) == -1)
 		return -1;
-	if (as->count == 0) {
-		for (i = 0; i < as->n; i++)
-			if (as->out[i].status != ASSET_MISSING)
-				return 0;
-		return fault_in(f, FAULT_ABSENT, "image_ids",
-		    "there is no image with any of these ids");
-	}
-	if (as->a->cloud != NULL)
-		return bring(as, f);
-	leave_queued(as);
-	return 0;
+	return conclude(as, f);
 }
 
 int
@@ -429,28 +429,27 @@ associate_character_images_with_job(struct assets *a, const struct job_id *job,
     const struct image_id *ids, size_t n, const char *local_base_path,
     struct asset *out, struct fault *f)
 {
-	struct association as = { .a = a,
-		.job = job,
-		.out = out,
-		.n = n,
-		.folder = -1,
-		.lookup_until_ms = clock_ticks_ms() + 5 * LOOKUP_MS,
-		.uploads = calloc(n, sizeof *as.uploads),
-		.whose = calloc(n, sizeof *as.whose) };
+	const int64_t now_ms = clock_ticks_ms();
+	struct association *as = calloc(1, sizeof *as);
 	size_t i;
-	int rc = -1;
+	int rc;
 
 	MUST(n >= 1 && n <= ASSETS_IMAGES_MAX);
+	if (as == NULL)
+		return fault_set(f, FAULT_MEMORY, "associate images");
+	as->a = a;
+	as->job = job;
+	as->out = out;
+	as->n = n;
+	as->folder = -1;
+	as->lookup_until_ms = now_ms + ASSETS_LOOKUP_MS;
+	as->until_ms = now_ms + ASSETS_UPLOAD_MS;
 	for (i = 0; i < n; i++)
 		out[i].id = ids[i];
-	if (as.uploads == NULL || as.whose == NULL)
-		(void)fault_set(f, FAULT_MEMORY, "associate images");
-	else
-		rc = associate(&as, local_base_path, f);
-	if (as.folder != -1)
-		(void)close(as.folder);
-	free(as.uploads);
-	free(as.whose);
+	rc = associate(as, local_base_path, f);
+	if (as->folder != -1)
+		(void)close(as->folder);
+	free(as);
 	return rc == 0 ? 0 : fault_while(f, "associate with job %s", job->text);
 }
 

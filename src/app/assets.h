@@ -16,8 +16,8 @@
 
 enum {
 	ASSETS_IMAGES_MAX = 100,      /* of one association               */
-	ASSETS_UPLOAD_MS = 30 * 1000, /* for the uploads of one request   */
-	ASSETS_LOOKUP_MS = 2000       /* for one unknown image            */
+	ASSETS_UPLOAD_MS = 30 * 1000, /* for all S3 is asked by a request */
+	ASSETS_LOOKUP_MS = 10 * 1000  /* for its unknown images together  */
 };
 
 struct assets; /* opaque; one a process */
@@ -73,8 +73,9 @@ int persist_character_reference(struct assets *a, const struct image_id *id,
  * folder in JOBS_DIR) and into the job in the bucket, all in parallel; out
  * has one asset an id, in their order.  A file that is already there is
  * left as it is: it may have been edited.  One image missing or failing
- * does not stop the others.  -1: the folder, the catalogue or memory
- * failed, or every image is missing (FAULT_ABSENT).
+ * does not stop the others; an id given twice is sent once.  -1: the
+ * folder, the catalogue or memory failed (FAULT_CONFLICT: a link is in the
+ * folder's way), or every image is missing (FAULT_ABSENT).
  */
 int associate_character_images_with_job(struct assets *a,
     const struct job_id *job, const struct image_id *ids, size_t n,

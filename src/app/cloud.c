@@ -9,7 +9,10 @@
 
 #define KEYS_FILE "credentials" /* in RUN_DIR, beside the state */
 
-enum { COME_BACK_S = 5 };
+enum {
+	COME_BACK_S = 5,
+	FOLLOW_EVERY_MS = 1000 /* looks whether the state file was replaced */
+};
 
 struct cloud {
 	const struct conf *conf;
@@ -17,7 +20,9 @@ struct cloud {
 	struct creds *creds;
 	struct state *state;
 	struct s3 *s3;
-	bool is_told; /* that credentials are missing, in the log */
+	bool is_told;          /* that credentials are missing, in the log */
+	bool is_state_told;    /* that the state file is, in the log       */
+	int64_t follow_due_ms; /* when to look at its name again           */
 };
 
 static int
@@ -100,9 +105,31 @@ cloud_creds(const struct cloud *c)
 	return c->creds;
 }
 
+/* Whoever removes the file while we run must not leave us with news of an
+ * uploader that has begun anew in another one.  What fails is told once, not
+ * at every turn, until it is well again. */
+static void
+follow_state(struct cloud *c)
+{
+	struct fault f = FAULT_INIT;
+
+	if (clock_ticks_ms() < c->follow_due_ms)
+		return;
+	c->follow_due_ms = clock_ticks_ms() + FOLLOW_EVERY_MS;
+	if (state_follow(c->state, conf_text(c->conf, CONF_RUN_DIR), &f) == 0) {
+		c->is_state_told = false;
+		return;
+	}
+	if (!c->is_state_told)
+		log_event(LOG_ERROR, "no state file",
+		    LOG_TEXT("message", view_str(f.text)));
+	c->is_state_told = true;
+}
+
 int
 cloud_ready(struct cloud *c, struct fault *f)
 {
+	follow_state(c);
 	switch (state_storage(c->state)) {
 	case STATE_DOWN:
 		(void)fault_set(f, FAULT_BUSY,
@@ -120,12 +147,12 @@ cloud_ready(struct cloud *c, struct fault *f)
 	return 0;
 }
 
-/* Told once, not at every turn, until it is well again. */
 void
 cloud_tend(struct cloud *c)
 {
 	struct fault f = FAULT_INIT;
 
+	follow_state(c);
 	if (creds_keep_fresh(c->creds, clock_ticks_ms() + CLOUD_KEYS_MS, &f) ==
 	    0) {
 		c->is_told = false;

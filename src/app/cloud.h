@@ -40,8 +40,8 @@ const struct creds *cloud_creds(const struct cloud *c);
  */
 int cloud_ready(struct cloud *c, struct fault *f);
 
-/* Between requests: renews credentials that are due when no keeper did.  A
- * failure is logged. */
+/* Between requests: renews credentials that are due when no keeper did, and
+ * goes over to a new state file if ours was removed.  A failure is logged. */
 void cloud_tend(struct cloud *c);
 
 /*

@@ -6,6 +6,10 @@
 #include "codec/text.h"
 #include "gen/models.h"
 
+/* Stand-ins while the other settings of the storage are checked. */
+#define ANY_BUCKET "any-bucket"
+#define ANY_REGION "us-east-1"
+
 enum setting_type { TEXT, SECRET, PATH, NUMBER, CHOICE };
 
 struct setting {
@@ -177,29 +181,58 @@ check_models(const struct conf *c, struct buf *mistakes)
 	models_close(&m);
 }
 
-/* What the S3 client says of the bucket, the region and the endpoints. */
+/* Puts something harmless in the place of the setting that was found wrong:
+ * false when there is no such place. */
+static bool
+pass_over(struct s3_setup *setup, const char *name)
+{
+	if (name == NULL)
+		return false;
+	if (strcmp(name, "STORAGE_BUCKET") == 0)
+		setup->bucket = ANY_BUCKET;
+	else if (strcmp(name, "AWS_REGION") == 0)
+		setup->region = ANY_REGION;
+	else if (strcmp(name, "AWS_ENDPOINT_URL_S3") == 0)
+		setup->endpoint = NULL;
+	else if (strcmp(name, "S3_PUBLIC_ENDPOINT") == 0)
+		setup->public_endpoint = NULL;
+	else if (strcmp(name, "S3_ADDRESSING_STYLE") == 0)
+		setup->style = S3_AUTO;
+	else
+		return false;
+	return true;
+}
+
+/* What the S3 client says of the bucket, the region and the endpoints: it
+ * names one mistake at a time. */
 static void
 check_bucket(const struct conf *c, struct buf *mistakes)
 {
-	const struct s3_setup setup = conf_s3(c, NULL);
-	struct fault f = FAULT_INIT;
+	struct s3_setup setup = conf_s3(c, NULL);
 	struct s3 *s3 = NULL;
+	struct fault f;
 
-	if (s3_open(&s3, &setup, &f) == -1)
+	if (!conf_has_bucket(c))
+		setup.bucket = ANY_BUCKET;
+	do {
+		f = FAULT_INIT;
+		if (s3_open(&s3, &setup, &f) == 0)
+			break;
 		buf_fmt(mistakes, "%s%s%s\n", f.field == NULL ? "" : f.field,
 		    f.field == NULL ? "" : ": ", f.text);
+	} while (pass_over(&setup, f.field));
 	s3_close(&s3);
 }
 
 static void
 check_storage(const struct conf *c, struct buf *mistakes)
 {
-	if (conf_has_bucket(c))
-		check_bucket(c, mistakes);
-	else if (conf_serves_cloud(c))
+	if (!conf_has_bucket(c) && conf_serves_cloud(c))
 		buf_add(mistakes,
 		    VIEW("STORAGE_BUCKET must be set when SERVE_FROM_CLOUD is "
 			 "true\n"));
+	if (conf_has_bucket(c) || conf_serves_cloud(c))
+		check_bucket(c, mistakes);
 	if (conf_number(c, CONF_PRESIGNED_URL_WINDOW) >
 	    conf_number(c, CONF_PRESIGNED_URL_EXPIRY) / 2)
 		buf_add(mistakes,

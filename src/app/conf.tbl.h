@@ -36,7 +36,7 @@ SETTING(TEXT,   AWS_ENDPOINT_URL, "", 0, 0, "",
 SETTING(TEXT,   S3_PUBLIC_ENDPOINT, "", 0, 0, "",
     "http[s]://host[:port] that presigned URLs are signed for, when clients reach the bucket under another name than this host does.")
 SETTING(CHOICE, S3_ADDRESSING_STYLE, "auto", 0, 0, "auto path virtual",
-    "Where the bucket's name stands in a URL. auto: in the path for a name with a dot and for an endpoint that is an IP address or localhost, else in the host.")
+    "Where the bucket's name stands in a URL. auto: in the path for a bucket with a dot and for an endpoint that is an IP address or a name without one (localhost, minio), else in the host.")
 SETTING(CHOICE, S3_SSE,           "none", 0, 0, "none AES256 aws:kms",
     "Server-side encryption to ask for with each upload.")
 SETTING(TEXT,   S3_SSE_KMS_KEY_ID, "", 0, 0, "",

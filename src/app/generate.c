@@ -439,7 +439,7 @@ static int64_t
 due_ms(const struct work *w)
 {
 	if (is_eager(w))
-		return clock_now_ms() + budget_ms(w);
+		return clock_now_ms() + budget_ms(w) + UPLOAD_SETTLE_MS;
 	return conf_is(w->g->conf, CONF_UPLOAD_MODE, "lazy") ? OBJECTS_LAZY
 							     : clock_now_ms();
 }
@@ -547,7 +547,7 @@ add_url(struct work *w, struct generate_image *image)
 
 	image->cloud_url = S3_URL_INIT;
 	if (objects_find(w->g->db, &image->id, &alone, &known, &o, &f) == -1 ||
-	    !known || o.state != OBJECTS_DONE || cloud_ready(cloud, &f) == -1 ||
+	    !known || o.state != OBJECTS_DONE ||
 	    cloud_presign(cloud, &o, "GET", 0, &image->cloud_url, &f) == 0)
 		return;
 	log_event(LOG_ERROR, "no URL for an image",
@@ -555,13 +555,19 @@ add_url(struct work *w, struct generate_image *image)
 	    LOG_TEXT("message", view_str(f.text)));
 }
 
-/* What has been kept is answered with, whatever becomes of it here. */
+/* What has been kept is answered with, whatever becomes of it here.  A
+ * replay gives no URL of a bucket that is down; what has just come to the
+ * bucket has one, though another image of the request found it slow. */
 static void
 share(struct work *w)
 {
+	struct fault down = FAULT_INIT;
 	int i;
 
 	if (!conf_serves_cloud(w->g->conf))
+		return;
+	if (w->result->replayed &&
+	    cloud_ready(assets_cloud(w->g->assets), &down) == -1)
 		return;
 	if (is_eager(w) && !w->result->replayed)
 		bring_to_cloud(w);

@@ -197,6 +197,8 @@ not_yet(struct get *g, struct fault *f)
 	}
 	if (is_held(g))
 		return from_here(g, f);
+	if (g->object.state == OBJECTS_FAILED)
+		return lookup_absent(&g->job, f);
 	return fault_set(f, FAULT_BUSY,
 	    "this image is not in the cloud storage yet, and not here");
 }
@@ -224,9 +226,12 @@ images_get(
 		return -1;
 	if (!conf_serves_cloud(s->conf))
 		return without_cloud(&g, f);
-	if (!g.known || g.object.state == OBJECTS_NONE)
-		return find_in_cloud(&g, f);
 	if (g.object.state == OBJECTS_DONE)
 		return from_cloud(&g, f);
-	return not_yet(&g, f);
+	if (g.object.state != OBJECTS_NONE)
+		return not_yet(&g, f);
+	/* It may be here for a job, and was never meant to be alone there. */
+	if (g.job.text[0] == '\0' && is_held(&g))
+		return from_here(&g, f);
+	return find_in_cloud(&g, f);
 }

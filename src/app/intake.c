@@ -1,14 +1,21 @@
 #include "app/intake.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
 #include "disk/objects.h"
+
+#define TURNS "intake.leases" /* beside the catalogue */
+
+enum {
+	TURN_MS = 10 * 1000, /* for another's write of the same id */
+	TURN_STEP_MS = 10,
+	PLACE_DIGITS = 15 /* hexadecimal: fits a file's offset  */
+};
 
 struct intake {
 	struct store *store;
@@ -30,26 +37,23 @@ not_found(const char *path, struct fault *f)
 static int
 read_path(struct intake *in, const char *path, struct fault *f)
 {
-	char real[PATH_MAX];
 	struct fault why = FAULT_INIT;
 	struct stat st;
 
-	if (realpath(path, real) == NULL || stat(real, &st) == -1)
+	if (stat(path, &st) == -1)
 		return errno == ENOENT || errno == ENOTDIR
 			   ? not_found(path, f)
-			   : fault_sys(f, FAULT_DISK, "read %s", path);
-	if (!S_ISREG(st.st_mode))
-		return not_found(path, f);
-	if (st.st_size > STORE_IMAGE_MAX)
+			   : fault_sys(f, FAULT_DISK, "read %.150s", path);
+	if (S_ISREG(st.st_mode) && st.st_size > STORE_IMAGE_MAX)
 		return fault_in(f, FAULT_LARGE, "file",
-		    "%s has %lld bytes, and an image may have %d", path,
+		    "%.150s has %lld bytes, and an image may have %d", path,
 		    (long long)st.st_size, STORE_IMAGE_MAX);
-	if (file_read(AT_FDCWD, real, &in->bytes, &why) == 0)
+	if (file_follow(path, &in->bytes, &why) == 0)
 		return 0;
 	if (why.kind == FAULT_ABSENT)
 		return not_found(path, f);
 	*f = why;
-	return fault_while(f, "read %s", path);
+	return -1;
 }
 
 static int
@@ -78,16 +82,27 @@ compare(struct intake *in, bool *known, struct fault *f)
 	return 0;
 }
 
-/* A file of that name that is there already must be the same. */
+/* A file of the id that is there already, whose maker could not record it
+ * yet, must be the same. */
 static int
-compare_file(struct intake *in, struct fault *f)
+compare_files(struct intake *in, bool *kept, struct fault *f)
 {
 	struct buf there = BUF_INIT(STORE_IMAGE_MAX);
-	int rc = store_get(in->store, in->id, in->sniff.kind, &there, f);
+	int kind, rc = 0;
 
-	if (rc == 0 && (there.len != in->bytes.len ||
-			   memcmp(there.data, in->bytes.data, there.len) != 0))
-		rc = taken(in, f);
+	*kept = false;
+	for (kind = 0; kind < SNIFF_KINDS && rc == 0; kind++) {
+		if (store_size(in->store, in->id, (enum sniff_kind)kind) < 0)
+			continue;
+		*kept = true;
+		if (kind == (int)in->sniff.kind)
+			rc = store_get(
+			    in->store, in->id, in->sniff.kind, &there, f);
+		if (rc == 0 &&
+		    (there.len != in->bytes.len ||
+			memcmp(there.data, in->bytes.data, there.len) != 0))
+			rc = taken(in, f);
+	}
 	buf_fini(&there);
 	return rc;
 }
@@ -95,17 +110,13 @@ compare_file(struct intake *in, struct fault *f)
 static int
 keep(struct intake *in, struct fault *f)
 {
-	struct fault why = FAULT_INIT;
+	bool kept;
 
-	if (store_size(in->store, in->id, in->sniff.kind) >= 0)
-		return compare_file(in, f);
-	if (store_put(in->store, in->id, in->sniff.kind, buf_view(&in->bytes),
-		&why) == 0)
-		return 0;
-	if (why.kind == FAULT_CONFLICT) /* somebody was faster */
-		return compare_file(in, f);
-	*f = why;
-	return -1;
+	if (compare_files(in, &kept, f) == -1 ||
+	    (!kept && store_put(in->store, in->id, in->sniff.kind,
+			  buf_view(&in->bytes), f) == -1))
+		return -1;
+	return store_sync(in->store, f);
 }
 
 static int
@@ -120,27 +131,69 @@ record(struct intake *in, struct fault *f)
 	return catalogue_adopt(in->db, &image, in->due_ms, f);
 }
 
+/* Kept and recorded, unless it is that already. */
 static int
-take(struct intake *in, const char *path, struct fault *f)
+settle(struct intake *in, struct fault *f)
 {
-	struct fault why = FAULT_INIT;
 	bool known;
 
-	if (read_path(in, path, f) == -1)
-		return -1;
-	if (sniff_image(&in->sniff, buf_view(&in->bytes), &why) == -1)
-		return fault_in(f, FAULT_INPUT, "file",
-		    "%s is no whole png, jpeg or webp: %s", path, why.text);
-	if (digest_sha256(&in->sha256, buf_view(&in->bytes), f) == -1 ||
-	    compare(in, &known, f) == -1 || keep(in, f) == -1 ||
-	    store_sync(in->store, f) == -1)
+	if (compare(in, &known, f) == -1 || keep(in, f) == -1)
 		return -1;
 	if (known)
 		return 0;
 	if (record(in, f) == -1)
 		return -1;
-	/* Whose row is it, if two came at once? */
+	/* Whoever adopts files may have been faster, with the same file. */
 	return compare(in, &known, f);
+}
+
+/* Two at once with one id would keep two files, one of each kind: who comes
+ * second waits.  The lease's place is chosen by the id. */
+static int
+await_turn(struct intake *in, struct file_lease *lease, struct fault *f)
+{
+	const int64_t until_ms = clock_ticks_ms() + TURN_MS;
+	struct digest name;
+	bool held;
+	int64_t place;
+
+	if (digest_sha256(&name, view_str(in->id->text), f) == -1)
+		return -1;
+	name.hex[PLACE_DIGITS] = '\0';
+	place = strtoll(name.hex, NULL, 16);
+	for (;;) {
+		if (file_lease_take(
+			lease, db_folder(in->db), TURNS, place, &held, f) == -1)
+			return -1;
+		if (held)
+			return 0;
+		if (clock_ticks_ms() >= until_ms)
+			return fault_set(f, FAULT_BUSY,
+			    "image %s is being taken in by another process",
+			    in->id->text);
+		(void)poll(NULL, 0, TURN_STEP_MS);
+	}
+}
+
+static int
+take(struct intake *in, const char *path, struct fault *f)
+{
+	struct file_lease lease = FILE_LEASE_INIT;
+	struct fault why = FAULT_INIT;
+	int rc;
+
+	if (read_path(in, path, f) == -1)
+		return -1;
+	if (sniff_image(&in->sniff, buf_view(&in->bytes), &why) == -1)
+		return fault_in(f, FAULT_INPUT, "file",
+		    "%.150s is no whole png, jpeg or webp: %s", path, why.text);
+	if (digest_sha256(&in->sha256, buf_view(&in->bytes), f) == -1)
+		return -1;
+	rc = await_turn(in, &lease, f);
+	if (rc == 0)
+		rc = settle(in, f);
+	file_lease_fini(&lease);
+	return rc;
 }
 
 int
@@ -155,5 +208,5 @@ intake_file(struct store *store, struct db *db, const struct image_id *id,
 	const int rc = take(&in, path, f);
 
 	buf_fini(&in.bytes);
-	return rc == 0 ? 0 : fault_while(f, "take in image %s", id->text);
+	return rc;
 }

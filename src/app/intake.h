@@ -17,7 +17,9 @@
  * FAULT_ABSENT "file not found" (field "file") with the path; FAULT_LARGE
  * over STORE_IMAGE_MAX; FAULT_INPUT when the file is no whole png, jpeg or
  * webp; FAULT_CONFLICT (field "image_id") when the id is taken by other
- * bytes; FAULT_FULL, FAULT_DISK, and what the catalogue says.
+ * bytes, under whatever extension; FAULT_BUSY while another process takes
+ * in the same id for too long; FAULT_FULL, FAULT_DISK, and what the
+ * catalogue says.
  */
 int intake_file(struct store *store, struct db *db, const struct image_id *id,
     const char *path, int64_t due_ms, struct fault *f);

@@ -49,14 +49,42 @@ on_key(void *arg, struct view key, int64_t size, struct fault *f)
 	return 0;
 }
 
-/* The first of the extensions that a HEAD finds.  Without the right to
- * list, S3 answers 403 for what is not there. */
+/* Without the right to list, S3 answers 403 for what is not there, and for
+ * everything when it refuses us: what is surely there tells these apart. */
 static int
-ask_each(
-    struct s3 *s3, struct object *out, int64_t deadline_ms, struct fault *f)
+add_witness(struct db *db, struct s3_op *head, char key[OBJECTS_KEY_SIZE],
+    bool *found, struct fault *f)
 {
-	struct s3_op heads[SNIFF_KINDS];
-	char keys[SNIFF_KINDS][OBJECTS_KEY_SIZE];
+	struct object o;
+
+	if (objects_newest_done(db, 0, &o, found, f) == -1)
+		return -1;
+	if (*found) {
+		objects_key(key, &o.id, &o.job, o.kind);
+		*head = S3_OP_INIT(S3_HEAD, key);
+	}
+	return 0;
+}
+
+static void
+take_found(struct object *out, enum sniff_kind kind, const struct s3_op *head)
+{
+	out->kind = kind;
+	out->bytes = head->found_size;
+	out->state = OBJECTS_DONE;
+	if (strlen(head->found_sha256) == sizeof out->sha256.hex - 1)
+		memcpy(out->sha256.hex, head->found_sha256,
+		    sizeof out->sha256.hex);
+}
+
+/* The first of the extensions that a HEAD finds. */
+static int
+ask_each(struct db *db, struct s3 *s3, struct object *out, int64_t deadline_ms,
+    struct fault *f)
+{
+	struct s3_op heads[SNIFF_KINDS + 1]; /* the last: the witness */
+	char keys[SNIFF_KINDS + 1][OBJECTS_KEY_SIZE];
+	bool has_witness;
 	int kind;
 
 	for (kind = 0; kind < SNIFF_KINDS; kind++) {
@@ -64,18 +92,15 @@ ask_each(
 		    keys[kind], &out->id, &out->job, (enum sniff_kind)kind);
 		heads[kind] = S3_OP_INIT(S3_HEAD, keys[kind]);
 	}
-	s3_run(s3, heads, SNIFF_KINDS, deadline_ms);
+	if (add_witness(db, &heads[SNIFF_KINDS], keys[SNIFF_KINDS],
+		&has_witness, f) == -1)
+		return -1;
+	s3_run(s3, heads, SNIFF_KINDS + has_witness, deadline_ms);
 	for (kind = 0; kind < SNIFF_KINDS; kind++) {
 		const struct s3_op *head = &heads[kind];
 
 		if (head->fault.kind == FAULT_NONE) {
-			out->kind = (enum sniff_kind)kind;
-			out->bytes = head->found_size;
-			out->state = OBJECTS_DONE;
-			if (strlen(head->found_sha256) ==
-			    sizeof out->sha256.hex - 1)
-				memcpy(out->sha256.hex, head->found_sha256,
-				    sizeof out->sha256.hex);
+			take_found(out, (enum sniff_kind)kind, head);
 			return 0;
 		}
 		if (head->fault.kind != FAULT_ABSENT &&
@@ -84,11 +109,14 @@ ask_each(
 			return -1;
 		}
 	}
-	return 0;
+	if (!has_witness || heads[SNIFF_KINDS].fault.kind != FAULT_DENIED)
+		return 0;
+	*f = heads[SNIFF_KINDS].fault;
+	return -1;
 }
 
 static int
-search(struct s3 *s3, struct view prefix, struct object *out,
+search(struct db *db, struct s3 *s3, struct view prefix, struct object *out,
     int64_t deadline_ms, struct fault *f)
 {
 	struct search s = { prefix, out };
@@ -97,7 +125,7 @@ search(struct s3 *s3, struct view prefix, struct object *out,
 	if (s3_list(s3, prefix.p, deadline_ms, on_key, &s, &why) == 0)
 		return 0;
 	if (why.kind == FAULT_DENIED)
-		return ask_each(s3, out, deadline_ms, f);
+		return ask_each(db, s3, out, deadline_ms, f);
 	*f = why;
 	return -1;
 }
@@ -113,9 +141,13 @@ lookup_ask(struct db *db, struct cloud *cloud, const struct image_id *id,
 	objects_prefix(prefix, id, job);
 	if (lookup_foresee(cloud, id, job, f) == -1)
 		return -1;
-	if (search(cloud_s3(cloud), view_str(prefix), out, deadline_ms, f) ==
-	    -1)
+	if (search(db, cloud_s3(cloud), view_str(prefix), out, deadline_ms,
+		f) == -1) {
+		/* To whoever asks us it is down, and worth coming back to. */
+		if (f->kind == FAULT_SLOW)
+			f->kind = FAULT_BUSY;
 		return fault_while(f, "look for image %s", id->text);
+	}
 	if (out->state == OBJECTS_DONE)
 		return objects_discovered(db, out, clock_now_ms(), f);
 	state_note_absent(cloud_state(cloud), view_str(prefix));

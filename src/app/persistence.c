@@ -18,7 +18,8 @@ send(struct exchange *x, struct buf *body, struct fault *f)
 	return 0;
 }
 
-/* A member that is a string, or absent or null: then the empty view. */
+/* A member that is a string, or absent or null: then the empty view.  name
+ * is a literal. */
 static int
 read_text(const struct json_value *root, const char *name, struct view *out,
     struct fault *f)
@@ -32,7 +33,8 @@ read_text(const struct json_value *root, const char *name, struct view *out,
 	case JSON_KIND_NULL:
 		return 0;
 	default:
-		(void)fault_set(f, FAULT_INPUT, "%s must be a string", name);
+		(void)fault_in(
+		    f, FAULT_INPUT, name, "%s must be a string", name);
 		return fault_details(f, "got %s", json_kind_word(json_kind(v)));
 	}
 }
@@ -52,12 +54,15 @@ static int
 read_job_id(const struct json_value *root, bool required, struct job_id *out,
     struct fault *f)
 {
+	const enum json_kind kind = json_kind(json_member(root, "job_id"));
 	struct view text;
 
 	out->text[0] = '\0';
+	if (!required && (kind == JSON_KIND_ABSENT || kind == JSON_KIND_NULL))
+		return 0;
 	if (read_text(root, "job_id", &text, f) == -1)
 		return -1;
-	return text.n == 0 && !required ? 0 : job_id_parse(out, text, f);
+	return job_id_parse(out, text, f);
 }
 
 static int

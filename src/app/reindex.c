@@ -1,5 +1,7 @@
 #include "app/reindex.h"
 
+#include <string.h>
+
 #include "app/recover.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -8,15 +10,17 @@
 #define ALONE_PREFIX "character_references/"
 #define JOBS_PREFIX "videos/"
 
-/* Known objects of a listing are settled so many at a time. */
-enum { CONFIRM_BATCH = 256, VERIFY_MS = 60 * 1000 };
+/* Objects of a listing are recorded so many at a time. */
+enum { RECORD_BATCH = 256, VERIFY_MS = 60 * 1000 };
 
 struct indexing {
 	struct assets *a;
 	struct reindex_report *report;
 	int64_t began_ms;
-	struct object known[CONFIRM_BATCH];
+	struct object known[RECORD_BATCH];
 	size_t n;
+	struct object found[RECORD_BATCH];
+	size_t found_n;
 };
 
 static const struct job_id alone = { "" };
@@ -34,7 +38,7 @@ on_file(
 
 	if (objects_find(db, id, &alone, &known, &o, f) == -1)
 		return -1;
-	if (!known || o.state != OBJECTS_NONE)
+	if (!known || o.kind != kind || o.state != OBJECTS_NONE)
 		return 0;
 	in->report->queued++;
 	return objects_want(db, id, &alone, kind, clock_now_ms(), f);
@@ -93,7 +97,7 @@ parse_key(struct view key, struct object *o)
 static int
 settle_known(struct indexing *in, struct fault *f)
 {
-	struct objects_outcome outcomes[CONFIRM_BATCH];
+	struct objects_outcome outcomes[RECORD_BATCH];
 	const size_t n = in->n;
 	size_t i;
 
@@ -108,6 +112,29 @@ settle_known(struct indexing *in, struct fault *f)
 }
 
 static int
+record_found(struct indexing *in, struct fault *f)
+{
+	const size_t n = in->found_n;
+
+	in->found_n = 0;
+	return n == 0 ? 0
+		      : objects_discovered_all(
+			    assets_db(in->a), in->found, n, clock_now_ms(), f);
+}
+
+/* The catalogue does not know yet what is still to be recorded. */
+static bool
+is_among_found(const struct indexing *in, const struct image_id *id)
+{
+	size_t i;
+
+	for (i = 0; i < in->found_n; i++)
+		if (strcmp(in->found[i].id.text, id->text) == 0)
+			return true;
+	return false;
+}
+
+static int
 on_key(void *arg, struct view key, int64_t size, struct fault *f)
 {
 	struct indexing *in = arg;
@@ -116,7 +143,8 @@ on_key(void *arg, struct view key, int64_t size, struct fault *f)
 
 	if (!parse_key(key, &there))
 		return 0;
-	if (objects_find(assets_db(in->a), &there.id, &there.job, &known, &here,
+	if ((is_among_found(in, &there.id) && record_found(in, f) == -1) ||
+	    objects_find(assets_db(in->a), &there.id, &there.job, &known, &here,
 		f) == -1)
 		return -1;
 	if (known && (here.kind != there.kind ||
@@ -129,11 +157,12 @@ on_key(void *arg, struct view key, int64_t size, struct fault *f)
 	if (known && here.state == OBJECTS_DONE) {
 		in->report->confirmed++;
 		in->known[in->n++] = here;
-		return in->n < CONFIRM_BATCH ? 0 : settle_known(in, f);
+		return in->n < RECORD_BATCH ? 0 : settle_known(in, f);
 	}
 	there.bytes = size;
 	in->report->discovered++;
-	return objects_discovered(assets_db(in->a), &there, clock_now_ms(), f);
+	in->found[in->found_n++] = there;
+	return in->found_n < RECORD_BATCH ? 0 : record_found(in, f);
 }
 
 /* What was said to be there and was not listed is asked for one by one:
@@ -146,8 +175,7 @@ find_lost(struct indexing *in, struct fault *f)
 
 	do {
 		if (objects_take_to_verify(parts.db, in->began_ms,
-			clock_now_ms(), in->known, CONFIRM_BATCH, &n,
-			f) == -1 ||
+			clock_now_ms(), in->known, RECORD_BATCH, &n, f) == -1 ||
 		    upload_verify(&parts, in->known, n,
 			clock_ticks_ms() + VERIFY_MS, &lost, f) == -1)
 			return -1;
@@ -167,7 +195,7 @@ index_bucket(struct indexing *in, struct fault *f)
 		if (s3_list(s3, prefixes[i], clock_ticks_ms() + REINDEX_LIST_MS,
 			on_key, in, f) == -1)
 			return -1;
-	if (settle_known(in, f) == -1)
+	if (record_found(in, f) == -1 || settle_known(in, f) == -1)
 		return -1;
 	return find_lost(in, f);
 }

@@ -120,6 +120,17 @@ write_text(const struct status *s, struct buf *out)
 	buf_add(out, buf_view(&s->errors));
 }
 
+/* What began later than now, by a clock that was put back, is new. */
+static int64_t
+age_s(int64_t since_ms)
+{
+	const int64_t age_ms = clock_now_ms() - since_ms;
+
+	if (since_ms == 0)
+		return -1;
+	return age_ms > 0 ? age_ms / MS : 0;
+}
+
 int
 status_describe(
     struct assets *a, bool as_json, struct buf *out, struct fault *f)
@@ -132,9 +143,7 @@ status_describe(
 	    objects_errors(assets_db(a), STATUS_ERRORS_MAX, on_error, &s, f) ==
 		0 &&
 	    buf_done(&s.errors, f) == 0) {
-		s.oldest_s = s.queue.oldest_ms == 0
-				 ? -1
-				 : (clock_now_ms() - s.queue.oldest_ms) / MS;
+		s.oldest_s = age_s(s.queue.oldest_ms);
 		look_at_storage(a, &s);
 		(as_json ? write_json : write_text)(&s, out);
 		rc = buf_done(out, f);

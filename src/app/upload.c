@@ -7,10 +7,10 @@
 #include "base/log.h"
 
 enum {
-	SOON_MS = 2000, /* after a failure of the bucket: it is judged as a
-			 * whole, every second                             */
+	RECORD_ATTEMPTS = 3, /* each waits for other writers as long as db */
 	BACKOFF_FIRST_MS = 2000,
-	BACKOFF_MAX_MS = 15 * 60 * 1000
+	BACKOFF_MAX_MS = 15 * 60 * 1000,
+	BACKOFF_PASSING_MAX_MS = 60 * 1000 /* soon after it has passed */
 };
 
 /* One object on its way: what S3 is asked, and what that lends. */
@@ -20,7 +20,8 @@ struct work {
 	char key[OBJECTS_KEY_SIZE];
 	char source[OBJECTS_KEY_SIZE];
 	char name[STORE_NAME_SIZE];
-	bool is_sent; /* op is to be run */
+	bool is_planned; /* the bucket was to be asked at all */
+	bool is_sent;    /* op is to be run                   */
 };
 
 static const struct job_id alone = { "" };
@@ -78,6 +79,7 @@ plan(const struct upload_parts *p, struct work *w)
 {
 	const struct object *o = &w->upload->object;
 
+	w->is_planned = true;
 	w->is_sent = false;
 	w->upload->fault = FAULT_INIT;
 	w->upload->is_copied = false;
@@ -132,8 +134,10 @@ send_instead(const struct upload_parts *p, struct work *w)
 	return w->is_sent;
 }
 
+/* Neither the bucket's bad days nor a right that we lack are the object's
+ * own fault: they pass, or somebody puts them right. */
 static bool
-is_of_the_bucket(const struct fault *why)
+may_pass(const struct fault *why)
 {
 	switch (why->kind) {
 	case FAULT_BUSY:
@@ -147,13 +151,20 @@ is_of_the_bucket(const struct fault *why)
 	}
 }
 
+static bool
+is_of_the_file(const struct fault *why)
+{
+	return why->field != NULL && strcmp(why->field, "file") == 0;
+}
+
 /* Would it fail for ever? */
 static bool
 is_poisoned(const struct work *w)
 {
 	const struct upload *u = w->upload;
 
-	if (u->fault.kind == FAULT_ABSENT || u->fault.kind == FAULT_CONFLICT)
+	if (is_of_the_file(&u->fault) ||
+	    (w->op.verb == S3_COPY && u->fault.kind == FAULT_ABSENT))
 		return true;
 	if (strcmp(w->op.code, "XAmzContentSHA256Mismatch") == 0 ||
 	    strcmp(w->op.code, "BadDigest") == 0)
@@ -162,33 +173,35 @@ is_poisoned(const struct work *w)
 }
 
 static int64_t
-backoff_ms(int attempts)
+backoff_ms(const struct upload *u)
 {
+	const int64_t max =
+	    may_pass(&u->fault) ? BACKOFF_PASSING_MAX_MS : BACKOFF_MAX_MS;
 	int64_t most = BACKOFF_FIRST_MS;
+	int i;
 
-	while (attempts-- > 0 && most < BACKOFF_MAX_MS)
+	for (i = 0; i < u->object.attempts && most < max; i++)
 		most *= 2;
+	if (most > max)
+		most = max;
 	return most / 2 + clock_chance((uint32_t)most);
 }
 
 static struct objects_outcome
-outcome_of(struct work *w, int64_t now_ms)
+outcome_of(const struct work *w, int64_t now_ms)
 {
-	struct upload *u = w->upload;
-	const bool of_bucket = is_of_the_bucket(&u->fault);
+	const struct upload *u = w->upload;
 	struct objects_outcome out = { .object = &u->object,
 		.state = OBJECTS_WAITING,
-		.is_attempt = !of_bucket,
-		.error = u->fault.text };
+		.is_attempt = w->is_planned,
+		.error = w->is_planned ? u->fault.text : "" };
 
 	if (u->fault.kind == FAULT_NONE)
 		out.state = OBJECTS_DONE;
-	else if (of_bucket)
-		out.due_ms = now_ms + SOON_MS / 2 + clock_chance(SOON_MS);
-	else if (is_poisoned(w))
+	else if (!may_pass(&u->fault) && is_poisoned(w))
 		out.state = OBJECTS_FAILED;
 	else
-		out.due_ms = now_ms + backoff_ms(u->object.attempts);
+		out.due_ms = now_ms + backoff_ms(u);
 	return out;
 }
 
@@ -201,9 +214,28 @@ log_failed(const struct upload *u)
 	    LOG_TEXT("message", view_str(u->fault.text)));
 }
 
+/* A catalogue that others hold is asked again while there is time: what is
+ * not recorded would be sent again. */
 static int
-settle(
-    const struct upload_parts *p, struct work *works, size_t n, struct fault *f)
+record(const struct upload_parts *p, const struct objects_outcome *outcomes,
+    size_t n, int64_t now_ms, int64_t deadline_ms, struct fault *f)
+{
+	struct fault last;
+	int tries = 0, rc;
+
+	do {
+		last = FAULT_INIT;
+		rc = objects_settle(p->db, outcomes, n, now_ms, &last);
+	} while (rc == -1 && ++tries < RECORD_ATTEMPTS &&
+		 clock_ticks_ms() < deadline_ms);
+	if (rc == -1)
+		*f = last;
+	return rc;
+}
+
+static int
+settle(const struct upload_parts *p, struct work *works, size_t n,
+    int64_t deadline_ms, struct fault *f)
 {
 	struct objects_outcome *outcomes = calloc(n, sizeof *outcomes);
 	const int64_t now_ms = clock_now_ms();
@@ -214,7 +246,7 @@ settle(
 		return fault_set(f, FAULT_MEMORY, "upload");
 	for (i = 0; i < n; i++)
 		outcomes[i] = outcome_of(&works[i], now_ms);
-	rc = objects_settle(p->db, outcomes, n, now_ms, f);
+	rc = record(p, outcomes, n, now_ms, deadline_ms, f);
 	for (i = 0; i < n && rc == 0; i++) {
 		works[i].upload->object.state = outcomes[i].state;
 		if (outcomes[i].state == OBJECTS_FAILED)
@@ -274,7 +306,7 @@ upload_run(const struct upload_parts *p, struct upload *uploads, size_t n,
 	if (is_ready(p, works, n))
 		rc = run_works(p, works, n, deadline_ms, f);
 	if (rc == 0)
-		rc = settle(p, works, n, f);
+		rc = settle(p, works, n, deadline_ms, f);
 	free(works);
 	return rc == 0 ? 0 : fault_while(f, "upload");
 }
@@ -290,10 +322,11 @@ is_same(const struct object *o, const struct s3_op *head)
 	       strcmp(o->sha256.hex, head->found_sha256) == 0;
 }
 
-/* What a HEAD says of a done object; false when it says nothing. */
+/* What a HEAD says of a done object; false, and *f, when it says nothing. */
 static bool
 judge(const struct upload_parts *p, const struct object *o,
-    const struct s3_op *head, int64_t now_ms, struct objects_outcome *out)
+    const struct s3_op *head, int64_t now_ms, struct objects_outcome *out,
+    struct fault *f)
 {
 	const bool is_here = size_here(p, o) >= 0;
 	const bool can_copy = o->job.text[0] != '\0' && o->is_alone_done;
@@ -307,6 +340,7 @@ judge(const struct upload_parts *p, const struct object *o,
 		out->state = OBJECTS_FAILED;
 		out->error = "the bucket holds other bytes under its key";
 	} else if (head->fault.kind != FAULT_ABSENT) {
+		*f = head->fault;
 		return false;
 	} else if (is_here || can_copy) {
 		out->state = OBJECTS_WAITING;
@@ -340,6 +374,7 @@ inspect(const struct upload_parts *p, struct inspection *in,
     struct fault *f)
 {
 	const int64_t now_ms = clock_now_ms();
+	struct fault silence = FAULT_INIT;
 	size_t i, said = 0;
 
 	for (i = 0; i < n; i++) {
@@ -350,14 +385,18 @@ inspect(const struct upload_parts *p, struct inspection *in,
 	s3_run(cloud_s3(p->cloud), in->heads, n, deadline_ms);
 	for (i = 0; i < n; i++)
 		if (judge(p, &objects[i], &in->heads[i], now_ms,
-			&in->outcomes[said])) {
+			&in->outcomes[said], &silence)) {
 			if (in->outcomes[said].state != OBJECTS_DONE) {
 				log_lost(&in->outcomes[said]);
 				(*lost)++;
 			}
 			said++;
 		}
-	return objects_settle(p->db, in->outcomes, said, now_ms, f);
+	if (objects_settle(p->db, in->outcomes, said, now_ms, f) == -1)
+		return -1;
+	if (said < n)
+		*f = silence;
+	return said < n ? -1 : 0;
 }
 
 int

@@ -19,7 +19,13 @@ struct upload_parts {
 	struct cloud *cloud;
 };
 
-enum { UPLOAD_BATCH_MAX = 256, UPLOAD_ATTEMPTS_MAX = 8 };
+enum {
+	UPLOAD_BATCH_MAX = 256,
+	UPLOAD_ATTEMPTS_MAX = 8,
+	/* Whoever takes an object hides it for so long beyond its deadline:
+	 * what came of it is then recorded, and nobody else is at it. */
+	UPLOAD_SETTLE_MS = 5000
+};
 
 struct upload {
 	struct object object; /* asked; its state afterwards stands in it  */
@@ -29,12 +35,13 @@ struct upload {
 
 /*
  * Uploads them all in parallel, until the deadline (clock_ticks_ms).  While
- * the bucket is down or denied nothing is sent.  An object waits again
- * after a failure of the bucket or the network, longer each time after one
- * of its own; it is FAILED when its file is gone or has changed, S3 got
- * other bytes than were recorded, or S3 refused it UPLOAD_ATTEMPTS_MAX
- * times.  Fails itself only when the catalogue or memory does; then what
- * was uploaded will be uploaded again, which changes nothing.
+ * the bucket is down or denied nothing is sent.  An object that failed
+ * waits longer each time: for a minute at most and as often as need be when
+ * the bucket, the network or a missing permission is at fault.  It is FAILED
+ * when its file is gone or has changed, S3 got other bytes than were
+ * recorded, or S3 refuses it for another reason at its UPLOAD_ATTEMPTS_MAX-th
+ * attempt or later.  Fails itself only when the catalogue or memory does;
+ * then what was uploaded will be uploaded again, which changes nothing.
  */
 int upload_run(const struct upload_parts *parts, struct upload *uploads,
     size_t n, int64_t deadline_ms, struct fault *f);
@@ -42,7 +49,9 @@ int upload_run(const struct upload_parts *parts, struct upload *uploads,
 /*
  * Asks for done objects by HEAD.  One that is gone waits again when its
  * bytes are here; one that is gone for good, or has become something else,
- * is FAILED.  *lost counts those that are not as they should be.
+ * is FAILED.  *lost counts those that are not as they should be.  Those of
+ * which S3 did not say stay as they are: with the others settled, it fails
+ * as s3_run did for one of them.
  */
 int upload_verify(const struct upload_parts *parts,
     const struct object *objects, size_t n, int64_t deadline_ms, size_t *lost,

@@ -25,7 +25,6 @@ enum {
 	BATCH_MS = 20000,
 	FEW = 4, /* so few may take as long as a slow line needs */
 	FEW_MS = 300 * 1000,
-	LEASE_MARGIN_MS = 5000, /* to settle it */
 
 	VERIFY_BATCH = 16,
 	VERIFY_EVERY_MS = 10 * 1000, /* so many, no more often */
@@ -139,16 +138,23 @@ adapt(struct uploader *u, int64_t took_ms)
 		u->batch *= 2;
 }
 
+/* What is not brought has its own reasons in the catalogue; one of them is
+ * told here. */
 static void
 log_batch(const struct uploader *u, size_t n, int64_t took_ms)
 {
+	const char *why = "";
 	int64_t done = 0;
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		done += u->uploads[i].object.state == OBJECTS_DONE;
-	log_event(LOG_INFO, "uploaded", LOG_NUMBER("objects", done),
-	    LOG_NUMBER("not", (int64_t)n - done), LOG_NUMBER("ms", took_ms));
+		if (u->uploads[i].object.state == OBJECTS_DONE)
+			done++;
+		else
+			why = u->uploads[i].fault.text;
+	log_event(done == (int64_t)n ? LOG_INFO : LOG_WARN, "uploaded",
+	    LOG_NUMBER("objects", done), LOG_NUMBER("not", (int64_t)n - done),
+	    LOG_NUMBER("ms", took_ms), LOG_TEXT("message", view_str(why)));
 }
 
 /* One batch of what waits: *n of them. */
@@ -161,7 +167,7 @@ upload_some(struct uploader *u, size_t *n, struct fault *f)
 	const int64_t patience = patience_ms(u->batch);
 	size_t i;
 
-	if (objects_take(parts.db, now_ms, now_ms + patience + LEASE_MARGIN_MS,
+	if (objects_take(parts.db, now_ms, now_ms + patience + UPLOAD_SETTLE_MS,
 		u->taken, u->batch, n, f) == -1)
 		return -1;
 	if (*n == 0)

@@ -6,38 +6,47 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-enum {
-	/* So long one object is asked for before another may take over. */
-	PROBE_LIFE_MS = 60 * 1000
-};
-
 /* Asked for while there is no object yet: S3 says that it is not there. */
 #define NOTHING_KEY "character_references/.nothing"
 
 struct watch {
 	struct assets *assets;
 	int stop_fd;
-	struct object probe; /* state DONE, or there is none */
-	int64_t chosen_ms;
+	struct object probe; /* state DONE, or there is none               */
+	int64_t skip;        /* so many newer ones are not the next to try */
 	enum state_storage last;
 };
+
+static bool
+find_probe(struct watch *w)
+{
+	struct fault f = FAULT_INIT;
+	bool found = false;
+
+	if (objects_newest_done(
+		assets_db(w->assets), w->skip, &w->probe, &found, &f) == -1 ||
+	    !found)
+		w->probe.state = OBJECTS_NONE;
+	return w->probe.state == OBJECTS_DONE;
+}
 
 /* A newly uploaded object is best: it is known to have been there. */
 static void
 choose(struct watch *w)
 {
-	struct fault f = FAULT_INIT;
-	bool found = false;
-
-	if (w->probe.state == OBJECTS_DONE &&
-	    clock_ticks_ms() - w->chosen_ms < PROBE_LIFE_MS)
+	if (w->probe.state == OBJECTS_DONE || find_probe(w) || w->skip == 0)
 		return;
+	w->skip = 0; /* all were refused: from the newest on again */
+	(void)find_probe(w);
+}
+
+/* Without the right to list, S3 refuses an object that is gone as it would
+ * refuse us: another is asked for next, further and further back. */
+static void
+doubt(struct watch *w)
+{
 	w->probe.state = OBJECTS_NONE;
-	if (objects_newest_done(assets_db(w->assets), &w->probe, &found, &f) ==
-		-1 ||
-	    !found)
-		w->probe.state = OBJECTS_NONE;
-	w->chosen_ms = clock_ticks_ms();
+	w->skip = 2 * w->skip + 1;
 }
 
 /* The object that was asked for is gone: its row is put right. */
@@ -85,6 +94,10 @@ look(struct watch *w)
 	tell(w, now, &f);
 	if (must_exist && absent)
 		mourn(w);
+	else if (must_exist && now == STATE_DENIED)
+		doubt(w);
+	else if (now == STATE_UP)
+		w->skip = 0;
 }
 
 /* Waits for the rest of the period; false when told to stop. */

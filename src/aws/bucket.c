@@ -6,11 +6,18 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-enum { DATE_EXACT_MS = 2000 /* a Date has whole seconds, and has travelled */ };
+enum {
+	DATE_EXACT_MS = 2000, /* a Date has whole seconds, and has travelled */
+	WHOSE_MAX = PLACE_BUCKET_MAX + 1 + PLACE_REGION_MAX
+};
+
+_Static_assert((int)PLACE_REGION_MAX < (int)STATE_REGION_SIZE,
+    "a region fits into the state file");
 
 struct bucket {
 	struct bucket_setup setup;
 	char region[PLACE_REGION_MAX + 1];
+	struct buf whose; /* the settings that a learnt region goes with */
 	struct place place;
 	struct place public_place;
 	struct sigv4 *signer;
@@ -59,11 +66,18 @@ bucket_open(
     struct bucket **out, const struct bucket_setup *setup, struct fault *f)
 {
 	struct bucket *b = calloc(1, sizeof *b);
+	int rc;
 
 	if (b == NULL)
 		return fault_set(f, FAULT_MEMORY, "bucket");
 	b->setup = *setup;
-	if (move(b, setup->region, f) == -1) {
+	b->whose = BUF_INIT(WHOSE_MAX);
+	rc = move(b, setup->region, f);
+	if (rc == 0) {
+		buf_fmt(&b->whose, "%s %s", setup->name, setup->region);
+		rc = buf_done(&b->whose, f);
+	}
+	if (rc == -1) {
 		bucket_close(&b);
 		return -1;
 	}
@@ -77,6 +91,7 @@ bucket_close(struct bucket **b)
 	if (*b == NULL)
 		return;
 	sigv4_close(&(*b)->signer);
+	buf_fini(&(*b)->whose);
 	free(*b);
 	*b = NULL;
 }
@@ -85,6 +100,20 @@ const char *
 bucket_name(const struct bucket *b)
 {
 	return b->setup.name;
+}
+
+/* Another process may know by now where the bucket is; some of ours never
+ * send a request that could teach it to them. */
+static void
+follow_region(struct bucket *b)
+{
+	char region[STATE_REGION_SIZE];
+	struct fault f = FAULT_INIT;
+
+	if (b->setup.state != NULL &&
+	    state_region(b->setup.state, buf_view(&b->whose), region) &&
+	    strcmp(region, b->region) != 0 && move(b, region, &f) == 0)
+		b->moves++;
 }
 
 static int64_t
@@ -112,7 +141,6 @@ bucket_sign(struct bucket *b, const struct bucket_request *r, struct buf *url,
     struct buf *lines, struct bucket_stamp *stamp, struct fault *f)
 {
 	struct sigv4_request request = { .method = r->method,
-		.host = place_host(&b->place),
 		.query = r->query,
 		.query_n = r->query_n,
 		.headers = r->headers,
@@ -124,10 +152,12 @@ bucket_sign(struct bucket *b, const struct bucket_request *r, struct buf *url,
 
 	if (keys_now(b, &keys, &found, f) == -1)
 		return -1;
+	follow_region(b);
 	*stamp = (struct bucket_stamp){ .offset_ms = offset_of(b),
 		.moves = b->moves,
 		.renewals = b->renewals,
 		.is_temporary = keys.token.n > 0 };
+	request.host = place_host(&b->place);
 	request.path = place_path(&b->place, r->key, path);
 	request.at_s = (clock_now_ms() + stamp->offset_ms) / 1000;
 	buf_clear(url);
@@ -149,8 +179,7 @@ bucket_presign(struct bucket *b, const char *method, struct view key,
     int64_t expires_s, int64_t window_s, struct buf *url, int64_t *lives_s,
     struct fault *f)
 {
-	struct sigv4_request request = { .method = method,
-		.host = place_host(&b->public_place) };
+	struct sigv4_request request = { .method = method };
 	const int64_t now_s = (clock_now_ms() + offset_of(b)) / 1000;
 	const struct creds_keys *found;
 	struct sigv4_keys keys;
@@ -159,6 +188,7 @@ bucket_presign(struct bucket *b, const char *method, struct view key,
 	MUST(expires_s >= 1);
 	if (keys_now(b, &keys, &found, f) == -1)
 		return -1;
+	follow_region(b);
 	if (expires_s > SIGV4_EXPIRES_MAX_S)
 		expires_s = SIGV4_EXPIRES_MAX_S;
 	request.at_s = date_of(now_s, expires_s, window_s);
@@ -169,6 +199,7 @@ bucket_presign(struct bucket *b, const char *method, struct view key,
 		return fault_set(f, FAULT_DENIED,
 		    "presign: the credentials (%s) end within a second",
 		    found->source);
+	request.host = place_host(&b->public_place);
 	request.path = place_path(&b->public_place, key, path);
 	buf_clear(url);
 	buf_add(url, view_str(b->public_place.origin));
@@ -209,6 +240,7 @@ bucket_mend_region(
 {
 	struct fault f = FAULT_INIT;
 
+	follow_region(b);
 	if (stamp->moves != b->moves)
 		return true; /* it was signed before we knew */
 	if (strcmp(b->region, region) == 0)
@@ -220,6 +252,9 @@ bucket_mend_region(
 		return false;
 	}
 	b->moves++;
+	if (b->setup.state != NULL &&
+	    !state_tell_region(b->setup.state, buf_view(&b->whose), region))
+		return true; /* somebody else has learnt it, and said so */
 	log_event(LOG_WARN, "region differs",
 	    LOG_TEXT("bucket", view_str(b->setup.name)),
 	    LOG_TEXT("message", VIEW("correct AWS_REGION")),
@@ -229,8 +264,8 @@ bucket_mend_region(
 }
 
 bool
-bucket_mend_keys(struct bucket *b, const struct bucket_stamp *stamp,
-    bool may_ask, int64_t deadline_ms)
+bucket_mend_keys(
+    struct bucket *b, const struct bucket_stamp *stamp, int64_t deadline_ms)
 {
 	struct fault f = FAULT_INIT;
 
@@ -238,8 +273,6 @@ bucket_mend_keys(struct bucket *b, const struct bucket_stamp *stamp,
 		return false;
 	if (stamp->renewals != b->renewals)
 		return true;
-	if (!may_ask)
-		return false;
 	if (creds_renew(b->setup.creds, deadline_ms, &f) == -1) {
 		log_event(LOG_WARN, "keys not renewed",
 		    LOG_TEXT("message", view_str(f.text)));

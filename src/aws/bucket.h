@@ -2,9 +2,9 @@
  * bucket - a bucket as its signer sees it: where it is, which keys are good
  * for it, and what time it is there.
  *
- * What S3 says of itself is learnt here and used from then on: the region
- * that the bucket is really in, and how far our clock is off (for all the
- * processes of the host, through the state file).
+ * What S3 says of itself is learnt here and used from then on, by all the
+ * processes of the host, through the state file: the region that the bucket
+ * is really in, and how far our clock is off.
  */
 #ifndef AWS_BUCKET_H
 #define AWS_BUCKET_H
@@ -91,10 +91,11 @@ bool bucket_mend_region(
 
 /*
  * S3 said that our keys have ended: true when another attempt would be
- * signed with others.  Asks their source when may_ask, which waits for the
- * network, deadline_ms (clock_ticks_ms) at the longest.
+ * signed with others.  May ask their source, which waits for the network,
+ * deadline_ms (clock_ticks_ms) at the longest; creds_renew sees to it that
+ * this is not done by each request of a batch.
  */
-bool bucket_mend_keys(struct bucket *b, const struct bucket_stamp *stamp,
-    bool may_ask, int64_t deadline_ms);
+bool bucket_mend_keys(
+    struct bucket *b, const struct bucket_stamp *stamp, int64_t deadline_ms);
 
 #endif

@@ -348,7 +348,7 @@ errand_read(struct errand *e)
 	const bool is_fine = call->status / 100 == 2;
 
 	e->is_read = true;
-	if (call->status != 0)
+	if (is_whole)
 		e->silent_since_ms = -1;
 	if (e->refused)
 		e->verdict = verdict_of_fault(call->fault.kind, "");

@@ -41,7 +41,7 @@ struct errand {
 
 	struct verdict verdict; /* once is_read: of the last attempt     */
 	bool is_read;
-	int64_t silent_since_ms; /* S3 has said nothing since; -1: it has */
+	int64_t silent_since_ms; /* no whole reply since; -1: it had one   */
 };
 
 /*

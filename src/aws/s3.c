@@ -11,7 +11,14 @@
 #include "base/clock.h"
 #include "net/http.h"
 
-enum { CONNECT_MS = 2500, STALL_S = 10, KEY_SHOWN_MAX = 100 };
+enum {
+	CONNECT_MS = 2500,
+	STALL_S = 10,
+	KEY_SHOWN_MAX = 100,
+	/* So far off, a clock is worth being told of.  Under it, a Date of
+	 * whole seconds that has travelled says nothing. */
+	PROBE_CLOCK_MS = 3000
+};
 
 struct s3 {
 	struct s3_setup setup;
@@ -19,7 +26,6 @@ struct s3 {
 	struct errand_with with;
 	struct http *http; /* NULL before the first request */
 	struct retry retry;
-	bool has_renewed; /* the keys in this batch, or tried to */
 };
 
 /* An operation of a batch: the errand, and what was tried for it. */
@@ -85,14 +91,6 @@ wake(struct s3 *s, struct fault *f)
 	return s->http != NULL ? 0 : http_open(&s->http, &setup, f);
 }
 
-static bool
-is_stopped(const struct s3 *s)
-{
-	struct pollfd fd = { .fd = s->setup.stop_fd, .events = POLLIN };
-
-	return s->setup.stop_fd > 0 && poll(&fd, 1, 0) > 0;
-}
-
 /* --- after an attempt --- */
 
 static int64_t
@@ -107,18 +105,6 @@ wait_for_retry(struct task *t)
 		return HTTP_ENOUGH;
 	return retry_wait_ms(
 	    t->retries++, throttled, errand_asked_wait_ms(&t->errand));
-}
-
-/* One renewal serves a whole batch: what was signed before it differs from
- * what is signed after. */
-static bool
-renew_keys(struct task *t)
-{
-	const bool may_ask = !t->s->has_renewed;
-
-	t->s->has_renewed = true;
-	return bucket_mend_keys(
-	    t->s->bucket, &t->errand.stamp, may_ask, t->deadline_ms);
 }
 
 /* Puts right what S3 found wrong with us: would another attempt differ? */
@@ -137,7 +123,7 @@ learn(struct task *t)
 	case VERDICT_REGION:
 		return bucket_mend_region(t->s->bucket, stamp, v->region);
 	case VERDICT_KEYS:
-		return renew_keys(t);
+		return bucket_mend_keys(t->s->bucket, stamp, t->deadline_ms);
 	case VERDICT_ENOUGH:
 	case VERDICT_AGAIN:
 	case VERDICT_LATER:
@@ -164,19 +150,14 @@ next_wait(struct task *t)
 
 /* A short silence says as much about our patience as about S3. */
 static enum state_storage
-news_of(const struct task *t)
+news_of(const struct errand *e)
 {
-	const struct errand *e = &t->errand;
-	const bool is_silence =
-	    e->verdict.kind == FAULT_SLOW && e->verdict.status == 0;
+	const int64_t silent_ms = clock_ticks_ms() - e->silent_since_ms;
 
-	if (e->verdict.tells != STATE_DOWN)
-		return e->verdict.tells;
-	if (is_stopped(t->s) ||
-	    (is_silence &&
-		clock_ticks_ms() - e->silent_since_ms < S3_PATIENCE_MS))
+	if (e->verdict.tells == STATE_DOWN && e->verdict.kind == FAULT_SLOW &&
+	    e->verdict.status == 0 && silent_ms < S3_PATIENCE_MS)
 		return STATE_UNKNOWN;
-	return STATE_DOWN;
+	return e->verdict.tells;
 }
 
 static void
@@ -223,7 +204,7 @@ finish(struct task *t)
 		(void)fault_while(
 		    &op->fault, "%s %.*s", e->word, KEY_SHOWN_MAX, t->about);
 	if (!t->is_probe)
-		tell(t->s, news_of(t));
+		tell(t->s, news_of(e));
 	t->is_finished = true;
 }
 
@@ -273,7 +254,6 @@ run(struct s3 *s, struct task *tasks, struct http_call *calls, size_t n,
 	struct errand *e;
 	size_t i;
 
-	s->has_renewed = false;
 	for (i = 0; i < n; i++)
 		tasks[i].deadline_ms = deadline_ms;
 	http_run(s->http, calls, n, deadline_ms, judge, NULL);
@@ -344,6 +324,14 @@ ignore_bytes(struct s3_op *op, struct view bytes, bool again)
 	return 0;
 }
 
+static bool
+is_stopped(const struct s3 *s)
+{
+	struct pollfd fd = { .fd = s->setup.stop_fd, .events = POLLIN };
+
+	return s->setup.stop_fd > 0 && poll(&fd, 1, 0) > 0;
+}
+
 /* 416: the object is there, and empty. */
 static enum state_storage
 health_of(const struct s3 *s, const struct s3_op *op, bool must_exist)
@@ -356,6 +344,18 @@ health_of(const struct s3 *s, const struct s3_op *op, bool must_exist)
 	if (kind == FAULT_MEMORY || kind == FAULT_INPUT || is_stopped(s))
 		return STATE_UNKNOWN;
 	return kind == FAULT_DENIED ? STATE_DENIED : STATE_DOWN;
+}
+
+/* S3 suffers a clock that is off by minutes in whoever asks; but a presigned
+ * URL of it is not good yet, or lives shorter than is said. */
+static void
+read_clock(const struct task *t)
+{
+	const struct verdict *v = &t->errand.verdict;
+
+	if (v->status != 0 && v->server_s != -1)
+		(void)bucket_mend_clock(t->s->bucket, &t->errand.stamp,
+		    v->server_s, PROBE_CLOCK_MS);
 }
 
 enum state_storage
@@ -373,6 +373,7 @@ s3_probe(struct s3 *s, const char *key, bool must_exist, int64_t deadline_ms,
 		set_out(&t, &call, s, &op);
 		t.is_probe = true;
 		run(s, &t, &call, 1, deadline_ms);
+		read_clock(&t);
 	}
 	health = health_of(s, &op, must_exist);
 	tell(s, health);

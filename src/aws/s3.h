@@ -21,9 +21,10 @@
  *
  * What came of each operation is told to the state file: UP when S3 serves
  * us, though there be no such key; DOWN when it is THROTTLED, BUSY or SLOW,
- * unless we were told to stop, or left it less than S3_PATIENCE_MS to say
- * anything; DENIED when it refuses us, but not for AccessDenied or a HEAD's
- * 403, which may be about one key.  A fault of our own tells nothing.
+ * unless we were told to stop, or it had less than S3_PATIENCE_MS for a whole
+ * reply; DENIED when it refuses us.  Nothing, when it is a HEAD's 404 or 403
+ * (the bucket may be missing, or the key), AccessDenied (it may be about one
+ * key), REMOTE, or a fault of our own.
  */
 #ifndef AWS_S3_H
 #define AWS_S3_H
@@ -85,7 +86,8 @@ void s3_run(struct s3 *s, struct s3_op *ops, size_t n, int64_t deadline_ms);
  * stop.  *f says why it is not UP; *absent tells that S3 is well and the key
  * is not there.  AccessDenied is DENIED when the key must exist, else UP:
  * without the right to list, S3 says it of keys that are missing.  What a
- * refusal teaches (clock, region, keys) is used from the next request on.
+ * refusal teaches (clock, region, keys), and what time it is there, is used
+ * from the next request on.
  */
 enum state_storage s3_probe(struct s3 *s, const char *key, bool must_exist,
     int64_t deadline_ms, bool *absent, struct fault *f);

@@ -104,8 +104,9 @@ static const struct rule
 	/* S3 leaves a stranger and one whose keys ended in the dark. */
 	bad_head = { 0, NULL, FAULT_DENIED, VERDICT_KEYS, STATE_UNKNOWN, refused },
 	bad_head_region = { 0, NULL, FAULT_DENIED, VERDICT_REGION, STATE_DENIED, other_region },
-	/* Without ListBucket a missing key looks the same. */
-	denied_head = { 0, NULL, FAULT_DENIED, VERDICT_ENOUGH, STATE_UNKNOWN,
+	/* Without ListBucket a missing key looks the same, and so does a
+	 * clock that is wrong. */
+	denied_head = { 0, NULL, FAULT_DENIED, VERDICT_CLOCK_IF_FAR, STATE_UNKNOWN,
 	    "our keys lack a permission, or there is no such key" },
 	not_s3 = { 0, NULL, FAULT_REMOTE, VERDICT_ENOUGH, STATE_UNKNOWN,
 	    "not a reply of S3: correct AWS_ENDPOINT_URL_S3" };

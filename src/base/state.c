@@ -15,8 +15,9 @@
 #include "base/file.h"
 
 enum {
-	LAYOUT_VERSION = 1, /* another one for every change of the layout   */
+	LAYOUT_VERSION = 2, /* another one for every change of the layout   */
 	ABSENT_SLOTS = 4096,
+	REGION_WORDS = STATE_REGION_SIZE / 8,
 	FILE_MODE = 0600,
 	LOCK_WAIT_MS = 5000, /* for another process that makes the file     */
 	LOCK_STEP_MS = 5,
@@ -43,6 +44,8 @@ struct layout {
 	word news;        /* the last verdict and when it came        */
 	word change;      /* the first that was like it               */
 	word clock_offset_ms;
+	word region_check; /* of region and whose; a torn one does not fit */
+	word region[REGION_WORDS];
 	word absent[ABSENT_SLOTS]; /* tag << 32 | time in units        */
 };
 
@@ -51,7 +54,9 @@ _Static_assert(ATOMIC_LONG_LOCK_FREE == 2 && ATOMIC_LLONG_LOCK_FREE == 2 &&
 		   sizeof(word) == sizeof(uint64_t),
     "words of 64 bits need no lock");
 _Static_assert(STATE_DENIED >> VERDICT_BITS == 0, "a verdict fits its bits");
-_Static_assert(sizeof(struct layout) == 56 + 8 * ABSENT_SLOTS, "no padding");
+_Static_assert(
+    sizeof(struct layout) == 64 + STATE_REGION_SIZE + 8 * ABSENT_SLOTS,
+    "no padding");
 
 struct state {
 	struct layout *file; /* mapped, ours to unmap */
@@ -181,24 +186,46 @@ map_or_make(struct layout **out, int dir, struct fault *f)
 				  "%s is not what was made", file_name);
 }
 
+static int
+map_in(struct layout **out, const char *folder, struct fault *f)
+{
+	struct fault none = FAULT_INIT;
+	int dir = -1, rc = -1;
+
+	/* Making folders syncs them, which is not for every look. */
+	if (file_open_folder(folder, &dir, &none) == 0 ||
+	    (file_make_folders(folder, f) == 0 &&
+		file_open_folder(folder, &dir, f) == 0))
+		rc = map_or_make(out, dir, f);
+	if (dir != -1)
+		(void)close(dir);
+	return rc == 0 ? 0 : fault_while(f, "open the state file");
+}
+
 int
 state_open(struct state **out, const char *folder, struct fault *f)
 {
 	struct state *s = calloc(1, sizeof *s);
-	int dir = -1, rc = -1;
 
 	if (s == NULL)
 		return fault_set(f, FAULT_MEMORY, "open %s", file_name);
-	if (file_make_folders(folder, f) == 0 &&
-	    file_open_folder(folder, &dir, f) == 0)
-		rc = map_or_make(&s->file, dir, f);
-	if (dir != -1)
-		(void)close(dir);
-	if (rc == -1) {
+	if (map_in(&s->file, folder, f) == -1) {
 		free(s);
-		return fault_while(f, "open the state file");
+		return -1;
 	}
 	*out = s;
+	return 0;
+}
+
+int
+state_follow(struct state *s, const char *folder, struct fault *f)
+{
+	struct layout *file;
+
+	if (map_in(&file, folder, f) == -1)
+		return -1;
+	(void)munmap(s->file, sizeof *s->file);
+	s->file = file;
 	return 0;
 }
 
@@ -373,6 +400,52 @@ sip_hash(const uint64_t seed[2], struct view name)
 	for (i = 0; i < 4; i++)
 		sip_round(v);
 	return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+static uint64_t
+region_check(const struct state *s, struct view whose,
+    const uint64_t region[REGION_WORDS])
+{
+	return sip_hash(s->file->seed, whose) ^
+	       sip_hash(s->file->seed,
+		   (struct view){ (const char *)region, STATE_REGION_SIZE });
+}
+
+bool
+state_tell_region(struct state *s, struct view whose, const char *region)
+{
+	const size_t n = strlen(region);
+	uint64_t words[REGION_WORDS] = { 0 };
+	uint64_t check;
+	size_t i;
+
+	MUST(n > 0 && n < STATE_REGION_SIZE);
+	memcpy(words, region, n);
+	check = region_check(s, whose, words);
+	for (i = 0; i < REGION_WORDS; i++)
+		write_word(&s->file->region[i], words[i]);
+	return atomic_exchange_explicit(&s->file->region_check, check,
+		   memory_order_relaxed) != check;
+}
+
+bool
+state_region(
+    const struct state *s, struct view whose, char out[STATE_REGION_SIZE])
+{
+	const uint64_t check = read_word(&s->file->region_check);
+	uint64_t words[REGION_WORDS];
+	size_t i;
+
+	out[0] = '\0';
+	if (check == 0) /* none was told; asked before each signature */
+		return false;
+	for (i = 0; i < REGION_WORDS; i++)
+		words[i] = read_word(&s->file->region[i]);
+	if (check != region_check(s, whose, words))
+		return false;
+	memcpy(out, words, STATE_REGION_SIZE);
+	out[STATE_REGION_SIZE - 1] = '\0';
+	return out[0] != '\0';
 }
 
 /* Where a name may stand, and how it looks there.  A tag is never 0, so

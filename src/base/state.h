@@ -17,10 +17,11 @@
 #include "base/fault.h"
 
 enum {
-	STATE_FRESH_MS = 5000,        /* older news of S3 is none          */
-	STATE_ABSENT_MS = 5000,       /* so long is "not there" believed,
-					 give or take 5%                   */
-	STATE_OFFSET_MAX_DAYS = 36525 /* a clock offset over it is none    */
+	STATE_FRESH_MS = 5000,         /* older news of S3 is none          */
+	STATE_ABSENT_MS = 5000,        /* so long is "not there" believed,
+					  give or take 5%                   */
+	STATE_OFFSET_MAX_DAYS = 36525, /* a clock offset over it is none   */
+	STATE_REGION_SIZE = 64         /* of a region's name and its NUL     */
 };
 
 struct state; /* opaque; may be shared by threads and processes */
@@ -37,6 +38,14 @@ struct state; /* opaque; may be shared by threads and processes */
  */
 int state_open(struct state **out, const char *folder, struct fault *f);
 void state_close(struct state **s);
+
+/*
+ * Goes over to the file that has the name now, or makes one, as state_open
+ * does: whoever did not begin with it hears no more news from those who did.
+ * After a failure, which is as state_open's, the old file is kept.  No other
+ * thread may use s meanwhile.
+ */
+int state_follow(struct state *s, const char *folder, struct fault *f);
 
 enum state_storage {
 	STATE_UNKNOWN, /* no news within STATE_FRESH_MS: taken as up */
@@ -61,6 +70,15 @@ int64_t state_change_age_ms(const struct state *s);
  * of over STATE_OFFSET_MAX_DAYS, either way, is not learnt. */
 void state_tell_clock_offset(struct state *s, int64_t offset_ms);
 int64_t state_clock_offset_ms(const struct state *s);
+
+/*
+ * The region that S3 named to somebody with the settings that `whose` stands
+ * for; others do not hear of it.  Telling is true when it was news.  region
+ * is shorter than STATE_REGION_SIZE; without one, false and out is "".
+ */
+bool state_tell_region(struct state *s, struct view whose, const char *region);
+bool state_region(
+    const struct state *s, struct view whose, char out[STATE_REGION_SIZE]);
 
 /*
  * Names that S3 was asked for and does not have.  A fixed table of

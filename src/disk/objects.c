@@ -55,7 +55,7 @@ static const char oldest_proof[] =
 		" ORDER BY o.verified_at LIMIT 1";
 static const char newest_proof[] =
     EACH_OBJECT "WHERE o.verified_at IS NOT NULL"
-		" ORDER BY o.verified_at DESC LIMIT 1";
+		" ORDER BY o.verified_at DESC LIMIT 1 OFFSET ?";
 static const char errors[] =
     EACH_OBJECT "WHERE o.last_error <> '' ORDER BY o.error_at DESC LIMIT ?";
 
@@ -383,7 +383,7 @@ settle_one(struct db *db, const struct objects_outcome *o, int64_t now_ms,
 	db_give_text(&q, view_str(words[o->state]));
 	db_give_number(&q, o->state == OBJECTS_WAITING ? o->due_ms : 0);
 	db_give_number(&q, o->is_attempt);
-	db_give_number(&q, o->is_attempt || o->state != OBJECTS_WAITING);
+	db_give_number(&q, error.n > 0 || o->state != OBJECTS_WAITING);
 	db_give_text(&q, error);
 	db_give_number(&q, o->object->state == OBJECTS_DONE);
 	db_give_number(&q, now_ms);
@@ -434,28 +434,40 @@ add_discovered_object(
 }
 
 int
+objects_discovered_all(struct db *db, const struct object *found, size_t n,
+    int64_t now_ms, struct fault *f)
+{
+	int rc = db_begin(db, f);
+	size_t i;
+
+	for (i = 0; rc == 0 && i < n; i++) {
+		rc = add_discovered_image(db, &found[i], now_ms, f);
+		if (rc == 0)
+			rc = add_discovered_object(db, &found[i], now_ms, f);
+	}
+	return db_finish(db, rc, f) == -1 ? fault_while(f, "add what was found")
+					  : 0;
+}
+
+int
 objects_discovered(
     struct db *db, const struct object *found, int64_t now_ms, struct fault *f)
 {
-	int rc = db_begin(db, f);
-
-	if (rc == 0)
-		rc = add_discovered_image(db, found, now_ms, f);
-	if (rc == 0)
-		rc = add_discovered_object(db, found, now_ms, f);
-	if (db_finish(db, rc, f) == -1)
-		return fault_while(f, "add image %s", found->id.text);
+	if (objects_discovered_all(db, found, 1, now_ms, f) == -1)
+		return fault_while(f, "image %s", found->id.text);
 	return 0;
 }
 
 int
-objects_newest_done(
-    struct db *db, struct object *out, bool *found, struct fault *f)
+objects_newest_done(struct db *db, int64_t skip, struct object *out,
+    bool *found, struct fault *f)
 {
 	struct db_query q = db_ask(db, newest_proof);
 	bool usable = false;
-	const int rc = read_next(&q, out, &usable, f);
+	int rc;
 
+	db_give_number(&q, skip);
+	rc = read_next(&q, out, &usable, f);
 	db_end(&q);
 	*found = rc == 1 && usable;
 	return rc == -1 ? fault_while(f, "find an object to probe") : 0;

@@ -96,8 +96,9 @@ struct objects_outcome {
 	const struct object *object;
 	enum objects_state state; /* DONE, WAITING or FAILED              */
 	int64_t due_ms;           /* WAITING: when to try again           */
-	bool is_attempt;          /* count it, and keep `error`           */
-	const char *error;        /* UTF-8, "" for none; cut if long      */
+	bool is_attempt;          /* count it                             */
+	const char *error;        /* UTF-8, cut if long; "" for none: then
+				   * a WAITING one keeps the one before   */
 };
 
 /*
@@ -120,9 +121,14 @@ int objects_settle(struct db *db, const struct objects_outcome *outcomes,
 int objects_discovered(
     struct db *db, const struct object *found, int64_t now_ms, struct fault *f);
 
-/* The done object that was proved last, for a probe: *found. */
-int objects_newest_done(
-    struct db *db, struct object *out, bool *found, struct fault *f);
+/* The same of many, in one transaction. */
+int objects_discovered_all(struct db *db, const struct object *found, size_t n,
+    int64_t now_ms, struct fault *f);
+
+/* The done object that was proved last, for a probe, or after passing over
+ * so many of them the one before: *found. */
+int objects_newest_done(struct db *db, int64_t skip, struct object *out,
+    bool *found, struct fault *f);
 
 /* Failed objects wait again, their attempts forgotten: of one image, or all
  * (id NULL).  *n of them. */

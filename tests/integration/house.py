@@ -586,7 +586,13 @@ class House:
                     assert secret not in data, (path, secret)
         for title in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
             with contextlib.suppress(OSError):
+                if not os.readlink(title.with_name("exe")).startswith(
+                        str(BUILD)):
+                    continue
                 data = title.read_bytes()
+                if str(self.folder).encode() not in data + title.with_name(
+                        "environ").read_bytes():
+                    continue  # somebody else's: no business of this house
                 for secret in secrets:
                     assert secret not in data, (title, secret)
 

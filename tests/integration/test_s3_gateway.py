@@ -15,6 +15,7 @@ import urllib.parse
 
 import pytest
 
+import house as houses
 from gateway import Gateway
 from house import BUILD, SLOWNESS, missing, wait_until
 
@@ -25,13 +26,16 @@ SECONDS = 60
 
 
 @pytest.fixture(scope="module")
-def gateway():
+def own_gateway():
+    """One of our own, since we kill it."""
     if not TOOL.exists():
         missing(f"{TOOL} is missing: make F=... units")
     one = Gateway()
+    houses.LIVE.append(one)
     try:
         yield one.start()
     finally:
+        houses.LIVE.remove(one)
         one.stop()
 
 
@@ -94,8 +98,8 @@ class Bucket:
 
 
 @pytest.fixture
-def bucket(gateway, tmp_path):
-    return Bucket(gateway, tmp_path)
+def bucket(own_gateway, tmp_path):
+    return Bucket(own_gateway, tmp_path)
 
 
 def fetch(url: str, *options: str) -> tuple[int, bytes]:
@@ -305,10 +309,10 @@ def test_the_bucket_may_stand_in_the_hosts_name(bucket):
 
 
 @pytest.fixture(scope="module")
-def old_bucket(gateway, tmp_path_factory):
+def old_bucket(own_gateway, tmp_path_factory):
     """One for all kills: for half a minute after one Ceph waits for the dead
     gateway whenever a bucket is made."""
-    return Bucket(gateway, tmp_path_factory.mktemp("outage"))
+    return Bucket(own_gateway, tmp_path_factory.mktemp("outage"))
 
 
 def test_a_gateway_killed_in_a_batch_loses_nothing_that_was_done(old_bucket):

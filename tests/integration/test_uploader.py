@@ -2,18 +2,20 @@
 
 import collections
 import contextlib
+import itertools
 import random
 import resource
 import signal
 import sqlite3
+import subprocess
 import time
 
 import pytest
 
 import pictures
 import s3_double
-from house import (SLOWNESS, Uploader, children_of, is_alive, kill, reap,
-                   wait_until)
+from house import (SLOWNESS, Uploader, children_of, is_alive, kill,
+                   need_tool, program, wait_until)
 from s3_double import S3Double
 from warehouse import (DAY_MS, LATER_MS, a_depot, change, key_of, make_due,
                        must_hold, now_ms, puts, state_of, states, stock,
@@ -180,6 +182,7 @@ def must_survive_kills(depot, double, kills: int):
     assert states(depot)["failed"] == 0
     make_due(depot)
     depot.uploader.start()
+    wait_until(lambda: children_of(depot.uploader.process.pid), "its child")
     wait_done(depot, 30.0)
     must_hold(double, images)
     assert depot.rows("PRAGMA integrity_check") == [("ok",)]
@@ -192,6 +195,57 @@ def test_killed_at_any_moment_it_loses_nothing(depot, double):
 @pytest.mark.soak
 def test_killed_again_and_again_it_loses_nothing(depot, double):
     must_survive_kills(depot, double, 60)
+
+
+def dies_at(depot, call: str, n: int) -> bool:
+    """An uploader that is killed at its n-th such call, or its child is.
+
+    False: it brought all there was before it came so far.
+    """
+    tracer = subprocess.Popen(
+        [need_tool("strace"), "-f", "-o", "/dev/null", "-e", f"trace={call}",
+         "-e", f"inject={call}:signal=SIGKILL:when={n}", program("charref"),
+         "uploader"], env=depot.env, stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until(lambda: tracer.poll() is not None
+               or set(states(depot)) == {"done"}, f"{call} {n}")
+    for pid in children_of(tracer.pid):  # strace itself would not leave
+        kill(pid, signal.SIGTERM)
+    return tracer.wait(10 * SLOWNESS) != 0
+
+
+def must_survive_death_at(depot, double, calls, step: int):
+    """Each call, or every so many of them, is its last in turn."""
+    images, points = {}, collections.Counter()
+    for call in calls:
+        for n in itertools.count(1, step):
+            images |= stock(depot, 2)
+            make_due(depot)
+            if not dies_at(depot, call, n):
+                break
+            points[call] += 1
+            assert states(depot)["failed"] == 0
+    print(f"{points.total()} kill points: {dict(points)}")
+    assert min(points[call] for call in calls) > 0, points
+    make_due(depot)
+    depot.uploader.start()
+    wait_until(lambda: children_of(depot.uploader.process.pid), "its child")
+    wait_done(depot)
+    must_hold(double, images)
+    assert depot.rows("PRAGMA integrity_check") == [("ok",)]
+
+
+@pytest.mark.plain
+def test_killed_at_any_call_it_loses_nothing(depot, double):
+    must_survive_death_at(depot, double, ("pwrite64", "fdatasync"), 1)
+
+
+@pytest.mark.plain
+@pytest.mark.soak
+def test_killed_at_each_and_every_call_it_loses_nothing(depot, double):
+    must_survive_death_at(depot, double, (
+        "pwrite64", "fdatasync", "sendto", "pread64", "openat", "write",
+        "close", "connect", "fcntl"), 1)
 
 
 @pytest.mark.soak
@@ -263,7 +317,7 @@ def test_one_that_s3_refuses_stops_no_other_and_fails_in_the_end(
     assert (done.returncode, done.stdout) == (0, "1 wait again\n")
     wait_done(depot)
     must_hold(double, images)
-    assert state_of(depot, bad) == ("done", 0, "")
+    assert state_of(depot, bad)[2] == ""
 
 
 def test_the_wait_after_each_refusal_grows(depot, double):
@@ -292,23 +346,41 @@ def test_retry_all_brings_back_what_has_failed(depot, double):
         assert depot.charref("retry", *words).returncode in (1, 2), words
 
 
-def test_a_permission_that_is_missing_is_told_and_never_given_up(
-        depot, double):
-    """Its keys may read but not write: only PUTs say so, and no probe."""
-    images = stock(depot, 3)
-    rule = double.on(s3_double.denied(), method="PUT", times=None)
+@pytest.mark.parametrize("fault, word", [
+    (s3_double.denied(), "AccessDenied"),
+    (s3_double.internal_error(), "InternalError"),
+    (s3_double.close("body"), "put character_references/")],
+    ids=["may not write", "a sick place", "closed"])
+def test_what_may_pass_is_told_waited_for_and_never_given_up(
+        depot, double, fault, word):
+    """S3 is well, as far as the probe knows: only PUTs of this key tell."""
+    bad, = images = stock(depot, 1, attempts=20)
+    refuse_alone(double, bad, fault)
     depot.uploader.start()
-    for n in range(1, ATTEMPTS_MAX + 3):
-        rule.wait_taken(3 * n, 10 * SLOWNESS)
-        wait_until(lambda n=n: depot.rows(
-            "SELECT min(attempts), max(next_attempt_at) > ? FROM objects",
-            now_ms()) == [(n, 1)], f"attempt {n}")
-        make_due(depot)
+    wait_until(lambda: state_of(depot, bad)[1] == 21, "an attempt")
+    wait_s = (depot.rows("SELECT next_attempt_at FROM objects")[0][0]
+              - now_ms()) / 1000
+    assert 28 < wait_s <= 90
     status = depot.status()
-    assert (status["waiting"], status["failed"]) == (3, 0)
-    assert "AccessDenied" in status["errors"][0]["error"]
-    longest = depot.rows("SELECT max(next_attempt_at) FROM objects")[0][0]
-    assert longest - now_ms() < 100 * 1000
+    assert (status["waiting"], status["failed"]) == (1, 0)
+    assert word in status["errors"][0]["error"]
+    others = stock(depot, 3)
+    wait_until(lambda: states(depot)["done"] == 3, "the others")
+    double.forget()
+    make_due(depot)
+    wait_done(depot)
+    must_hold(double, images | others)
+
+
+@pytest.mark.parametrize("status, code", [
+    (409, "OperationAborted"), (404, "NoSuchKey"), (400, "Strange")])
+def test_one_odd_answer_is_no_reason_to_give_up(depot, double, status, code):
+    """As of a proxy that has just begun; no file is at fault for it."""
+    bad, = images = stock(depot, 1)
+    refuse_alone(double, bad, s3_double.reply(status, code))
+    depot.uploader.start()
+    wait_until(lambda: state_of(depot, bad)[1] == 1, "an attempt")
+    assert state_of(depot, bad)[0] == "waiting"
     double.forget()
     make_due(depot)
     wait_done(depot)
@@ -369,6 +441,8 @@ def test_a_file_that_is_not_what_it_was_fails_and_stops_no_other(
     assert key_of(bad) not in double.objects
     del images[bad]
     must_hold(double, images)
+    if how == "a folder":
+        (depot.store / f"{bad}.png").rmdir()
     if how == "altered":  # S3 itself is the judge of that one
         assert all("wrong payload hash" in one for one in double.complaints)
         double.complaints.clear()
@@ -500,10 +574,10 @@ def test_other_bytes_under_the_key_are_told_and_not_overwritten(
 
 def test_with_verify_days_0_nobody_asks(depots, double):
     depot = depots(VERIFY_DAYS="0")
-    proved_long_ago(depot, 3)
+    store_in(double, proved_long_ago(depot, 3))
     images = stock(depot, 1)
     depot.uploader.start()
-    wait_until(lambda: len(double.objects) == 1, "an upload")
+    wait_until(lambda: len(double.objects) == 4, "an upload")
     seen = len(double.asked("GET"))
     double.wait_for(seen + 2, 10 * SLOWNESS, method="GET")  # it was idle
     assert not double.asked("HEAD")
@@ -577,6 +651,11 @@ def test_status_counts_and_says_how_the_storage_is(depot, double):
                   "retry --all", "storage      unknown", "credentials  "
                   "environment", f'{bad}  failed, 8 attempts: S3 says "no"'):
         assert words in text, text
+
+
+def test_a_clock_that_was_put_back_makes_nothing_older_than_new(depot):
+    stock(depot, 1, queued_at=now_ms() + DAY_MS)
+    assert depot.status()["oldest_seconds"] == 0
 
 
 @pytest.mark.parametrize("mode, word", [

@@ -301,6 +301,25 @@ a_body_that_ends_early_is_no_object(void **state)
 	buf_fini(&op.reply);
 }
 
+static void
+a_body_shorter_than_was_said_is_no_object(void **state)
+{
+	struct s3_op op = S3_OP_INIT(S3_GET, "a.png");
+
+	(void)state;
+	op.reply = BUF_INIT(REPLY_MAX);
+	/* Somebody in between has put it into chunks, and lost some. */
+	PLAY({ .reply = REPLY("200 OK",
+		   "ETag: e7\r\nContent-Length: 5\r\n"
+		   "Transfer-Encoding: chunked\r\n",
+		   "3\r\nhel\r\n0\r\n\r\n") });
+	send_op(&op);
+	assert_int_equal(errand.verdict.kind, FAULT_BUSY);
+	assert_int_equal(errand.verdict.next, VERDICT_AGAIN);
+	errand_end(&errand);
+	buf_fini(&op.reply);
+}
+
 struct takes {
 	char text[64];
 	int again;
@@ -574,6 +593,7 @@ main(void)
 		TEST(a_range_begins_at_the_first_byte),
 		TEST(a_get_of_more_than_the_limit_ends),
 		TEST(a_body_that_ends_early_is_no_object),
+		TEST(a_body_shorter_than_was_said_is_no_object),
 		TEST(a_sink_is_told_when_it_begins_again),
 		TEST(an_errors_body_never_reaches_the_sink),
 		TEST(a_sink_that_refuses_ends_it_with_its_own_fault),

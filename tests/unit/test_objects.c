@@ -243,7 +243,7 @@ a_new_catalogue_knows_no_object(void **state)
 	assert_false(knows(p, "cat", "job"));
 	assert_int_equal(take(p, NOW, LIST_MAX).n, 0);
 	assert_int_equal(take_to_verify(p, NOW, NOW, LIST_MAX).n, 0);
-	must(objects_newest_done(p->db, &o, &found, &f), &f);
+	must(objects_newest_done(p->db, 0, &o, &found, &f), &f);
 	assert_false(found);
 }
 
@@ -926,7 +926,7 @@ a_probe_is_for_what_was_proved_last(void **state)
 	know(p, "b", NOW);
 	settle(p, "a", OBJECTS_DONE, "", NOW + 3);
 	settle(p, "b", OBJECTS_DONE, "", NOW + 1);
-	must(objects_newest_done(p->db, &o, &found, &f), &f);
+	must(objects_newest_done(p->db, 0, &o, &found, &f), &f);
 	assert_true(found);
 	assert_string_equal(o.id.text, "a");
 	assert_int_equal(o.state, OBJECTS_DONE);

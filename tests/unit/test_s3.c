@@ -274,11 +274,14 @@ static void
 retries_of_a_batch_share_a_budget(void **state)
 {
 	static struct s3_op ops[BATCH];
+	struct s3_op op;
 	int sent = 0, i;
 
 	(void)state;
-	PLAY({ .reply = DONE });
-	(void)scripted_end(&server); /* nobody listens there now */
+	/* The first gives back what its retry took. */
+	PLAY({ .reply = CODE("500 E", "InternalError") }, { .reply = GONE });
+	op = erase();
+	ASSERT_DONE(&op); /* and nobody listens there now */
 	for (i = 0; i < BATCH; i++)
 		ops[i] = put("a");
 	run(ops, BATCH, SOON_MS);
@@ -338,6 +341,22 @@ a_wrong_clock_is_put_right_once(void **state)
 	PLAY({ .reply = GONE });
 	op = erase();
 	assert_non_null(strstr(server.request[0], "x-amz-date: 20300101T0000"));
+}
+
+static void
+a_head_learns_the_clock_without_a_word(void **state)
+{
+	struct s3_op op;
+
+	(void)state;
+	PLAY({ .reply = REPLY("403 F", NEW_YEAR, "") }, { .reply = DONE });
+	op = head();
+	ASSERT_DONE(&op);
+	state_tell_clock_offset(shared, 0);
+	PLAY({ .reply = REPLY("403 F", "", "") }, { .reply = DONE });
+	op = head();
+	assert_int_equal(server.connections, 1);
+	assert_int_equal(op.fault.kind, FAULT_DENIED);
 }
 
 static void
@@ -736,6 +755,24 @@ a_probe_without_an_answer_is_down(void **state)
 }
 
 static void
+a_probe_that_is_told_to_stop_knows_nothing(void **state)
+{
+	bool absent;
+	int stop[2];
+
+	(void)state;
+	assert_int_equal(pipe2(stop, O_CLOEXEC), 0);
+	setup.stop_fd = stop[0];
+	assert_int_equal(write(stop[1], "x", 1), 1);
+	PLAY({ .reply = NULL });
+	assert_int_equal(probe(true, SOON_MS, &absent), STATE_UNKNOWN);
+	assert_int_equal(fault.kind, FAULT_BUSY);
+	ASSERT_STORAGE(STATE_UNKNOWN);
+	(void)close(stop[0]);
+	(void)close(stop[1]);
+}
+
+static void
 a_probe_teaches_the_clock_to_the_next(void **state)
 {
 	bool absent;
@@ -897,6 +934,7 @@ main(void)
 		TEST(a_copy_whose_200_holds_an_error_is_sent_again),
 		TEST(a_body_that_was_cut_is_asked_for_again),
 		TEST(a_wrong_clock_is_put_right_once),
+		TEST(a_head_learns_the_clock_without_a_word),
 		TEST(a_clock_that_stays_wrong_ends_it),
 		TEST(a_bad_signature_may_be_the_clocks_fault),
 		TEST(a_region_is_learnt_for_what_follows),
@@ -917,6 +955,7 @@ main(void)
 		TEST(a_probe_of_a_missing_or_empty_object_shows_that_s3_is_up),
 		TEST(a_probe_that_is_denied_asks_whether_the_key_must_exist),
 		TEST(a_probe_without_an_answer_is_down),
+		TEST(a_probe_that_is_told_to_stop_knows_nothing),
 		TEST(a_probe_teaches_the_clock_to_the_next),
 		TEST(a_listing_reads_all_its_pages),
 		TEST(a_listing_that_does_not_get_on_ends),

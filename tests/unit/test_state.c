@@ -22,7 +22,8 @@
 enum {
 	PATH_SIZE = 512,
 	NAME_SIZE = 64,
-	FILE_WORDS = 4096 + 7, /* of 64 bits: the table, and what is before */
+	/* Of 64 bits: the table, and what is before it. */
+	FILE_WORDS = 4096 + 8 + STATE_REGION_SIZE / 8,
 	BYTES = 8 * FILE_WORDS,
 	PROCESSES = 4,
 	ROUNDS = 30,
@@ -192,6 +193,75 @@ two_handles_of_one_file_see_each_other(void **state)
 	assert_int_equal(state_storage(a), STATE_DENIED);
 	state_close(&a);
 	state_close(&b);
+}
+
+static void
+a_region_is_news_once_and_only_for_its_own(void **state)
+{
+	struct place *p = *state;
+	struct state *a = open_state(p), *b = open_state(p);
+	char longest[STATE_REGION_SIZE], region[STATE_REGION_SIZE];
+
+	assert_false(state_region(a, VIEW("us"), region));
+	assert_string_equal(region, "");
+	assert_true(state_tell_region(a, VIEW("us"), "eu-central-1"));
+	assert_false(state_tell_region(b, VIEW("us"), "eu-central-1"));
+	assert_true(state_region(b, VIEW("us"), region));
+	assert_string_equal(region, "eu-central-1");
+	assert_false(state_region(b, VIEW("eu"), region));
+	assert_string_equal(region, "");
+	memset(longest, 'r', sizeof longest - 1);
+	longest[sizeof longest - 1] = '\0';
+	assert_true(state_tell_region(b, VIEW("us"), longest));
+	assert_true(state_region(a, VIEW("us"), region));
+	assert_string_equal(region, longest);
+	state_close(&a);
+	state_close(&b);
+}
+
+static void
+a_torn_region_is_none(void **state)
+{
+	struct place *p = *state;
+	struct state *s = open_state(p);
+	uint64_t *words = map_words(p);
+	char region[STATE_REGION_SIZE];
+	int i;
+
+	assert_true(state_tell_region(s, VIEW("us"), "eu-central-1"));
+	for (i = 7; i < 8 + STATE_REGION_SIZE / 8; i++) {
+		words[i] ^= 1;
+		assert_false(state_region(s, VIEW("us"), region));
+		words[i] ^= 1;
+	}
+	assert_true(state_region(s, VIEW("us"), region));
+	(void)munmap(words, BYTES);
+	state_close(&s);
+}
+
+static void
+who_follows_the_name_meets_the_others(void **state)
+{
+	struct place *p = *state;
+	struct state *old = open_state(p), *fresh;
+	struct fault f = FAULT_INIT;
+
+	state_tell_storage(old, STATE_UP);
+	assert_int_equal(state_follow(old, p->folder, &f), 0);
+	assert_int_equal(state_storage(old), STATE_UP);
+	assert_int_equal(unlink(p->file), 0);
+	fresh = open_state(p);
+	state_tell_storage(fresh, STATE_DOWN);
+	assert_int_equal(state_storage(old), STATE_UP);
+	assert_int_equal(state_follow(old, p->folder, &f), 0);
+	assert_int_equal(state_storage(old), STATE_DOWN);
+	assert_int_equal(unlink(p->file), 0);
+	assert_int_equal(mkdir(p->file, 0700), 0);
+	assert_int_equal(state_follow(old, p->folder, &f), -1);
+	assert_int_equal(state_storage(old), STATE_DOWN);
+	assert_int_equal(rmdir(p->file), 0);
+	state_close(&fresh);
+	state_close(&old);
 }
 
 static int
@@ -773,6 +843,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_new_file_knows_nothing),
 		TEST(two_handles_of_one_file_see_each_other),
+		TEST(a_region_is_news_once_and_only_for_its_own),
+		TEST(a_torn_region_is_none),
+		TEST(who_follows_the_name_meets_the_others),
 		TEST(a_forked_child_shares_what_its_parent_opened),
 		TEST(every_verdict_has_its_word),
 		TEST(only_another_verdict_is_a_change),

@@ -1,0 +1,94 @@
+#include "app/copies.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "disk/store.h"
+
+enum { FOLDER_MODE = 0750 };
+
+/* *dir becomes the folder `name` in it, which is made when it is missing;
+ * a link is not followed. */
+static int
+enter(int *dir, const char *name, struct fault *f)
+{
+	int next;
+
+	if (mkdirat(*dir, name, FOLDER_MODE) == -1 && errno != EEXIST)
+		return fault_sys(f, errno == ENOSPC ? FAULT_FULL : FAULT_DISK,
+		    "make the job's folder %s", name);
+	if (file_sync_folder(*dir, f) == -1) /* its maker may have died */
+		return -1;
+	next =
+	    openat(*dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (next == -1 && (errno == ENOTDIR || errno == ELOOP))
+		return fault_set(f, FAULT_CONFLICT,
+		    "the job's folder cannot be used: %s is no folder", name);
+	if (next == -1)
+		return fault_sys(
+		    f, FAULT_DISK, "open the job's folder %s", name);
+	(void)close(*dir);
+	*dir = next;
+	return 0;
+}
+
+int
+copies_open(
+    int *dir, const char *base, const struct job_id *job, struct fault *f)
+{
+	int at = -1;
+
+	if (file_make_folders(base, f) == -1 ||
+	    file_open_folder(base, &at, f) == -1)
+		return -1;
+	if ((job == NULL || enter(&at, job->text, f) == 0) &&
+	    enter(&at, COPIES_FOLDER, f) == 0) {
+		*dir = at;
+		return 0;
+	}
+	(void)close(at);
+	return -1;
+}
+
+int
+copies_find(int dir, const struct image_id *id, enum sniff_kind kind,
+    bool *found, struct fault *f)
+{
+	char name[STORE_NAME_SIZE];
+	struct stat st;
+
+	store_name(name, id, kind);
+	*found = fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	if (*found && !S_ISREG(st.st_mode))
+		return fault_set(f, FAULT_CONFLICT,
+		    "%s in the job's folder is no regular file", name);
+	if (!*found && errno != ENOENT)
+		return fault_sys(f, FAULT_DISK, "look at %s", name);
+	return 0;
+}
+
+int
+copies_put(int dir, const struct image_id *id, enum sniff_kind kind,
+    struct view bytes, struct fault *f)
+{
+	struct file_draft draft = FILE_DRAFT_INIT;
+	struct fault why = FAULT_INIT;
+	char name[STORE_NAME_SIZE];
+	bool found;
+	int rc = -1;
+
+	store_name(name, id, kind);
+	if (file_draft_open(&draft, dir, &why) == 0 &&
+	    file_draft_write(&draft, bytes, &why) == 0)
+		rc = file_draft_publish(&draft, name, &why);
+	file_draft_fini(&draft);
+	if (rc == 0)
+		return 0;
+	if (why.kind == FAULT_CONFLICT) /* somebody was faster */
+		return copies_find(dir, id, kind, &found, f);
+	*f = why;
+	return -1;
+}
