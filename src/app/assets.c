@@ -235,8 +235,7 @@ take_in(struct assets *a, const struct image_id *id, const char *path,
 {
 	if (recall(a, id, until_ms, f) == -1)
 		return -1;
-	return intake_file(
-	    a->store, a->db, id, path, due_after_us_ms(), f);
+	return intake_file(a->store, a->db, id, path, due_after_us_ms(), f);
 }
 
 int
