@@ -18,8 +18,6 @@ struct assets {
 	struct cloud *cloud; /* NULL without a bucket */
 };
 
-static const struct job_id alone = { "" };
-
 int
 assets_open(struct assets **out, const struct conf *conf, enum cloud_role role,
     int stop_fd, struct fault *f)
@@ -75,6 +73,15 @@ struct upload_parts
 assets_parts(struct assets *a)
 {
 	return (struct upload_parts){ a->store, a->db, a->cloud };
+}
+
+int64_t
+assets_due_ms(const struct assets *a, int64_t wait_ms)
+{
+	if (!conf_serves_cloud(a->conf) ||
+	    conf_is(a->conf, CONF_UPLOAD_MODE, "lazy"))
+		return OBJECTS_LAZY;
+	return clock_now_ms() + wait_ms;
 }
 
 const char *
@@ -180,6 +187,8 @@ queue(struct assets *a, struct upload *uploads, size_t n, struct fault *f)
 		rc = objects_add(a->db, &o->id, &o->job, o->kind, due_ms, f);
 		if (o->state == OBJECTS_FAILED)
 			o->attempts = 0; /* as its row has it now */
+		if (o->state == OBJECTS_FAILED || o->is_lazy)
+			o->queued_ms = 0;
 	}
 	return db_finish(a->db, rc, f) == 0 ? 0
 					    : fault_while(f, "queue images");
@@ -200,6 +209,23 @@ bring(struct assets *a, struct upload *uploads, size_t n, int64_t until_ms,
 				: upload_run(&parts, uploads, n, until_ms, f);
 }
 
+/* An image of that id may be another host's.  A bucket that does not say is
+ * no reason to refuse the file: what it holds is not sent over later. */
+static int
+look_elsewhere(struct assets *a, const struct image_id *id, struct fault *f)
+{
+	struct fault ignored = FAULT_INIT;
+	struct object o;
+	bool known;
+
+	if (objects_find(a->db, id, &job_id_none, &known, &o, f) == -1)
+		return -1;
+	if (!known || o.state == OBJECTS_NONE)
+		(void)lookup_ask(a->db, a->cloud, id, &job_id_none,
+		    clock_ticks_ms() + LOOKUP_MS, &o, &ignored);
+	return 0;
+}
+
 /*
  * An image that was found in the bucket, whose bytes nobody here has seen:
  * they come into the store, so that others under its id are told apart.
@@ -208,18 +234,19 @@ static int
 recall(struct assets *a, const struct image_id *id, int64_t until_ms,
     struct fault *f)
 {
+	const struct upload_parts parts = assets_parts(a);
 	struct buf bytes = BUF_INIT(STORE_IMAGE_MAX);
 	struct fault why = FAULT_INIT;
 	struct object o;
 	bool known;
 	int rc;
 
-	if (objects_find(a->db, id, &alone, &known, &o, f) == -1)
+	if (objects_find(a->db, id, &job_id_none, &known, &o, f) == -1)
 		return -1;
 	if (!known || o.state != OBJECTS_DONE || o.sha256.hex[0] != '\0' ||
 	    store_size(a->store, id, o.kind) >= 0)
 		return 0;
-	rc = fetch_image(a->cloud, &o, until_ms, &bytes, &why);
+	rc = fetch_image(&parts, &o, until_ms, &bytes, &why);
 	if (rc == 0)
 		rc = store_put(a->store, id, o.kind, buf_view(&bytes), &why);
 	buf_fini(&bytes);
@@ -233,7 +260,7 @@ static int
 take_in(struct assets *a, const struct image_id *id, const char *path,
     int64_t until_ms, struct fault *f)
 {
-	if (recall(a, id, until_ms, f) == -1)
+	if (look_elsewhere(a, id, f) == -1 || recall(a, id, until_ms, f) == -1)
 		return -1;
 	return intake_file(a->store, a->db, id, path, due_after_us_ms(), f);
 }
@@ -247,14 +274,17 @@ persist_character_reference(struct assets *a, const struct image_id *id,
 	struct upload u = { .fault = FAULT_INIT };
 
 	if (job == NULL)
-		job = &alone;
+		job = &job_id_none;
+	store_follow(a->store);
 	if (need_bucket(a, f) == -1 ||
 	    (local_image_path != NULL &&
 		take_in(a, id, local_image_path, until_ms, f) == -1) ||
 	    find_kept(a, id, job, &u.object, f) == -1)
 		return -1;
-	if (u.object.state != OBJECTS_DONE &&
-	    bring(a, &u, 1, until_ms, f) == -1)
+	/* A URL of a bucket that is known to be down would help nobody. */
+	if ((u.object.state == OBJECTS_DONE
+		    ? cloud_ready(a->cloud, f)
+		    : bring(a, &u, 1, until_ms, f)) == -1)
 		return -1;
 	report(a, &u, out);
 	if (out->fault.kind == FAULT_NONE)
@@ -293,11 +323,12 @@ find_anywhere(struct association *as, const struct image_id *id,
 	if (known && store_size(a->store, id, o->kind) >= 0)
 		return 0;
 	if (a->cloud == NULL)
-		return known ? need_bucket(a, f) : lookup_absent(&alone, f);
+		return known ? need_bucket(a, f)
+			     : lookup_absent(&job_id_none, f);
 	if (known && (o->is_alone_done || o->state == OBJECTS_DONE))
 		return 0;
-	if (lookup_ask(a->db, a->cloud, id, &alone, as->lookup_until_ms, &found,
-		f) == -1)
+	if (lookup_ask(a->db, a->cloud, id, &job_id_none, as->lookup_until_ms,
+		&found, f) == -1)
 		return -1;
 	return objects_find(a->db, id, as->job, &known, o, f);
 }
@@ -305,6 +336,7 @@ find_anywhere(struct association *as, const struct image_id *id,
 static int
 copy_to_job(struct association *as, const struct object *o, struct fault *f)
 {
+	const struct upload_parts parts = assets_parts(as->a);
 	struct buf bytes = BUF_INIT(STORE_IMAGE_MAX);
 	bool found;
 	int rc = copies_find(as->folder, &o->id, o->kind, &found, f);
@@ -314,8 +346,7 @@ copy_to_job(struct association *as, const struct object *o, struct fault *f)
 			rc =
 			    store_get(as->a->store, &o->id, o->kind, &bytes, f);
 		else
-			rc = fetch_image(
-			    as->a->cloud, o, as->until_ms, &bytes, f);
+			rc = fetch_image(&parts, o, as->until_ms, &bytes, f);
 		if (rc == 0)
 			rc = copies_put(
 			    as->folder, &o->id, o->kind, buf_view(&bytes), f);
@@ -331,6 +362,9 @@ associate_one(struct association *as, struct asset *out, struct fault *f)
 	struct upload *u = &as->uploads[as->count];
 
 	*u = (struct upload){ .fault = FAULT_INIT };
+	if (clock_ticks_ms() >= as->until_ms)
+		return fault_set(
+		    f, FAULT_SLOW, "the others took all the time there was");
 	if (find_anywhere(as, &out->id, &u->object, f) == -1)
 		return -1;
 	objects_key(out->key, &out->id, as->job, u->object.kind);
@@ -434,6 +468,7 @@ associate_character_images_with_job(struct assets *a, const struct job_id *job,
 	int rc;
 
 	MUST(n >= 1 && n <= ASSETS_IMAGES_MAX);
+	store_follow(a->store);
 	if (as == NULL)
 		return fault_set(f, FAULT_MEMORY, "associate images");
 	as->a = a;
@@ -477,7 +512,7 @@ get_character_reference_url(struct assets *a, const struct image_id *id,
 	bool known;
 
 	if (job == NULL)
-		job = &alone;
+		job = &job_id_none;
 	if (check_asked(extension, expires_s, &kind, f) == -1 ||
 	    need_bucket(a, f) == -1 ||
 	    objects_find(a->db, id, job, &known, &o, f) == -1)
@@ -492,5 +527,7 @@ get_character_reference_url(struct assets *a, const struct image_id *id,
 	if (extension != NULL && o.kind != kind)
 		return fault_in(f, FAULT_ABSENT, "extension",
 		    "this image is a %s", sniff_extension(o.kind));
+	if (cloud_ready(a->cloud, f) == -1)
+		return -1;
 	return presign(a, &o, expires_s, out, f);
 }

@@ -33,11 +33,18 @@ struct db *assets_db(struct assets *a);
 struct cloud *assets_cloud(struct assets *a); /* NULL without a bucket */
 struct upload_parts assets_parts(struct assets *a);
 
+/*
+ * When the uploader may take an image that nobody has asked to be in the
+ * bucket: OBJECTS_LAZY when images go there only once somebody does (GETs
+ * are not served from it, or UPLOAD_MODE is lazy), else so long from now.
+ */
+int64_t assets_due_ms(const struct assets *a, int64_t wait_ms);
+
 enum asset_status {
-	ASSET_UPLOADED,
-	ASSET_COPIED,  /* inside S3: no bytes moved                        */
-	ASSET_QUEUED,  /* safe here; the uploader will bring it            */
-	ASSET_MISSING, /* no such image, here or in the bucket             */
+	ASSET_UPLOADED, /* it is in the bucket: sent now, or there before  */
+	ASSET_COPIED,   /* now, inside S3: no bytes moved                   */
+	ASSET_QUEUED,   /* safe here; the uploader will bring it            */
+	ASSET_MISSING,  /* no such image, here or in the bucket             */
 	ASSET_FAILED
 };
 
@@ -60,9 +67,10 @@ void asset_fini(struct asset *asset);
  * From local_image_path, whose bytes become the image of that id, or, with
  * NULL, from the local store.  0: it is in the bucket.  FAULT_ABSENT "file
  * not found" with its name; FAULT_INPUT when the file is no whole png, jpeg
- * or webp; FAULT_CONFLICT when the id is taken by other bytes; FAULT_BUSY
- * without a bucket; else why the bucket did not take it now: it is then
- * queued (status), and nothing is lost.
+ * or webp; FAULT_CONFLICT when the id is taken by other bytes, here or, as
+ * far as it can be asked, in the bucket; FAULT_BUSY without a bucket; else
+ * why the bucket did not take it, or cannot be asked now.  What it lacks is
+ * then QUEUED, or FAILED where the uploader would fare no better (status).
  */
 int persist_character_reference(struct assets *a, const struct image_id *id,
     const char *local_image_path, const struct job_id *job, struct asset *out,
@@ -72,8 +80,9 @@ int persist_character_reference(struct assets *a, const struct image_id *id,
  * Copies images into local_base_path/character_reference/ (NULL: the job's
  * folder in JOBS_DIR) and into the job in the bucket, all in parallel; out
  * has one asset an id, in their order.  A file that is already there is
- * left as it is: it may have been edited.  One image missing or failing
- * does not stop the others; an id given twice is sent once.  -1: the
+ * left as it is: it may have been edited.  One image missing or failing, or
+ * one whose turn does not come within ASSETS_UPLOAD_MS (FAULT_SLOW), does not
+ * stop the others; an id given twice is sent once.  -1: the
  * folder, the catalogue or memory failed (FAULT_CONFLICT: a link is in the
  * folder's way), or every image is missing (FAULT_ABSENT).
  */
@@ -85,7 +94,7 @@ int associate_character_images_with_job(struct assets *a,
  * Presigns an image that is in the bucket, alone or in a job.  extension
  * NULL: whichever it has; else it must match ("jpg" is "jpeg").  expires_s
  * 0: PRESIGNED_URL_EXPIRY, else 1 to 604800 (FAULT_RANGE).  FAULT_ABSENT
- * when the bucket does not have it.
+ * when the bucket does not have it; as cloud_ready while that is down.
  */
 int get_character_reference_url(struct assets *a, const struct image_id *id,
     const struct job_id *job, const char *extension, int64_t expires_s,

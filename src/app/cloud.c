@@ -20,13 +20,14 @@ struct cloud {
 	struct creds *creds;
 	struct state *state;
 	struct s3 *s3;
-	bool is_told;          /* that credentials are missing, in the log */
+	struct fault told;     /* why there are no fresh credentials, in
+				* the log; NONE: there are            */
 	bool is_state_told;    /* that the state file is, in the log       */
 	int64_t follow_due_ms; /* when to look at its name again           */
 };
 
 static int
-open_creds(struct cloud *c, enum cloud_role role, struct fault *f)
+open_creds(struct cloud *c, enum cloud_role role, int stop_fd, struct fault *f)
 {
 	struct creds_setup setup = conf_creds(c->conf);
 	struct buf path = BUF_INIT(sizeof c->keys_file - 1);
@@ -39,7 +40,20 @@ open_creds(struct cloud *c, enum cloud_role role, struct fault *f)
 	buf_fini(&path);
 	setup.snapshot_file = c->keys_file;
 	setup.is_keeper = role == CLOUD_KEEPER;
+	setup.is_guest = role == CLOUD_COMMAND;
+	setup.stop_fd = stop_fd;
 	return rc == 0 ? creds_open(&c->creds, &setup, f) : -1;
+}
+
+static int
+open_state(struct cloud *c, enum cloud_role role, struct fault *f)
+{
+	const char *folder = conf_text(c->conf, CONF_RUN_DIR);
+	const int rc = role == CLOUD_COMMAND
+			   ? state_listen(&c->state, folder, f)
+			   : state_open(&c->state, folder, f);
+
+	return rc == 0 ? 0 : fault_while(f, "RUN_DIR");
 }
 
 static int
@@ -47,9 +61,8 @@ open_parts(struct cloud *c, enum cloud_role role, int stop_fd, struct fault *f)
 {
 	struct s3_setup setup;
 
-	if (state_open(&c->state, conf_text(c->conf, CONF_RUN_DIR), f) == -1)
-		return fault_while(f, "RUN_DIR");
-	if (open_creds(c, role, f) == -1)
+	if (open_state(c, role, f) == -1 ||
+	    open_creds(c, role, stop_fd, f) == -1)
 		return -1;
 	setup = conf_s3(c->conf, c->creds);
 	setup.state = c->state;
@@ -70,7 +83,8 @@ cloud_open(struct cloud **out, const struct conf *conf, enum cloud_role role,
 		cloud_close(&c);
 		return fault_while(f, "open the bucket");
 	}
-	cloud_tend(c);
+	if (role != CLOUD_COMMAND)
+		cloud_tend(c);
 	*out = c;
 	return 0;
 }
@@ -147,6 +161,18 @@ cloud_ready(struct cloud *c, struct fault *f)
 	return 0;
 }
 
+/* The reason is for us alone: what a client hears of it names the source. */
+static void
+tell_keyless(struct cloud *c, const struct fault *f)
+{
+	if (c->told.kind != f->kind || strcmp(c->told.text, f->text) != 0)
+		log_event(LOG_ERROR, "no fresh credentials",
+		    LOG_TEXT("source", view_str(creds_source(c->creds))),
+		    LOG_TEXT("message", view_str(f->text)),
+		    LOG_TEXT("details", view_str(f->details)));
+	c->told = *f;
+}
+
 void
 cloud_tend(struct cloud *c)
 {
@@ -154,15 +180,17 @@ cloud_tend(struct cloud *c)
 
 	follow_state(c);
 	if (creds_keep_fresh(c->creds, clock_ticks_ms() + CLOUD_KEYS_MS, &f) ==
-	    0) {
-		c->is_told = false;
-		return;
-	}
-	if (!c->is_told)
-		log_event(LOG_ERROR, "no fresh credentials",
-		    LOG_TEXT("source", view_str(creds_source(c->creds))),
-		    LOG_TEXT("message", view_str(f.text)));
-	c->is_told = true;
+	    -1)
+		tell_keyless(c, &f);
+	else
+		c->told = FAULT_INIT;
+}
+
+void
+cloud_look(struct cloud *c)
+{
+	follow_state(c);
+	creds_look(c->creds);
 }
 
 int

@@ -14,15 +14,17 @@
 struct cloud; /* opaque; one a process */
 
 enum cloud_role {
-	CLOUD_USER,  /* a worker, a command                              */
-	CLOUD_KEEPER /* the one that renews temporary keys for the others */
+	CLOUD_USER,   /* of the service: a worker, the uploader            */
+	CLOUD_KEEPER, /* the one that renews temporary keys for the others */
+	CLOUD_COMMAND /* an operator's, perhaps with other settings: what it
+		       * learns, and its keys, it keeps to itself          */
 };
 
 /*
  * conf must have a bucket and outlives it; stop_fd as in s3_setup.  Asks
  * for credentials when none are at hand, for CLOUD_KEYS_MS at most; without
- * any it opens all the same, and what needs them fails.  FAULT_INPUT,
- * FAULT_DISK, FAULT_MEMORY.
+ * any it opens all the same, and what needs them fails.  CLOUD_COMMAND asks
+ * nobody before cloud_tend.  FAULT_INPUT, FAULT_DISK, FAULT_MEMORY.
  */
 int cloud_open(struct cloud **out, const struct conf *conf,
     enum cloud_role role, int stop_fd, struct fault *f);
@@ -40,9 +42,17 @@ const struct creds *cloud_creds(const struct cloud *c);
  */
 int cloud_ready(struct cloud *c, struct fault *f);
 
-/* Between requests: renews credentials that are due when no keeper did, and
- * goes over to a new state file if ours was removed.  A failure is logged. */
+/*
+ * Between requests: renews credentials that are due when no keeper did, for
+ * CLOUD_KEYS_MS at most, and goes over to a new state file if ours was
+ * removed.  A failure is logged, with its reason, when it is another than
+ * before.
+ */
 void cloud_tend(struct cloud *c);
+
+/* The half of it that waits for nobody: takes the credentials that others
+ * have renewed by now. */
+void cloud_look(struct cloud *c);
 
 /*
  * Presigns GET or HEAD of an object, by the settings' window.  expires_s 0:

@@ -361,6 +361,7 @@ conf_creds(const struct conf *c)
 		.web_identity_token_file =
 		    conf_text(c, CONF_AWS_WEB_IDENTITY_TOKEN_FILE),
 		.region = region_set(c),
+		.standard_region = c->text[CONF_AWS_REGION],
 		.sts_endpoint = conf_text(c, CONF_AWS_ENDPOINT_URL_STS),
 		.container_relative_uri =
 		    conf_text(c, CONF_AWS_CONTAINER_CREDENTIALS_RELATIVE_URI),

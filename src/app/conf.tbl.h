@@ -105,7 +105,7 @@ SETTING(TEXT,   AWS_ROLE_SESSION_NAME, "", 0, 0, "",
 SETTING(PATH,   AWS_WEB_IDENTITY_TOKEN_FILE, "", 0, 0, "",
     "Credentials: the file of the web identity's token.")
 SETTING(TEXT,   AWS_ENDPOINT_URL_STS, "", 0, 0, "",
-    "Credentials: http[s]://host[:port] of the STS to ask. Default: the region's.")
+    "Credentials: https://host[:port] of the STS to ask, or http:// on this host. Default: the region's.")
 SETTING(TEXT,   AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, "", 0, 0, "",
     "Credentials: set by ECS.")
 SETTING(TEXT,   AWS_CONTAINER_CREDENTIALS_FULL_URI, "", 0, 0, "",

@@ -1,5 +1,6 @@
 #include "app/copies.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -35,6 +36,26 @@ enter(int *dir, const char *name, struct fault *f)
 	return 0;
 }
 
+/* Drafts whose makers were killed.  They harm nobody: that they cannot be
+ * seen is no reason to fail. */
+static void
+sweep(int dir)
+{
+	const int again = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *list = again == -1 ? NULL : fdopendir(again);
+	const struct dirent *entry;
+
+	if (list == NULL) {
+		if (again != -1)
+			(void)close(again);
+		return;
+	}
+	while ((entry = readdir(list)) != NULL)
+		if (view_begins(view_str(entry->d_name), FILE_DRAFT_PREFIX))
+			(void)file_draft_sweep(dir, entry->d_name);
+	(void)closedir(list);
+}
+
 int
 copies_open(
     int *dir, const char *base, const struct job_id *job, struct fault *f)
@@ -46,6 +67,7 @@ copies_open(
 		return -1;
 	if ((job == NULL || enter(&at, job->text, f) == 0) &&
 	    enter(&at, COPIES_FOLDER, f) == 0) {
+		sweep(at);
 		*dir = at;
 		return 0;
 	}

@@ -17,8 +17,9 @@
 
 /*
  * Opens base/job/COPIES_FOLDER (job NULL: base/COPIES_FOLDER), making what
- * is missing.  *dir is the caller's.  FAULT_CONFLICT when a link, or
- * something that is no folder, is in the way; FAULT_DISK, FAULT_FULL.
+ * is missing and removing the drafts of the dead.  *dir is the caller's.
+ * FAULT_CONFLICT when a link, or something that is no folder, is in the way;
+ * FAULT_DISK, FAULT_FULL.
  */
 int copies_open(
     int *dir, const char *base, const struct job_id *job, struct fault *f);

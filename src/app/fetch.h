@@ -4,7 +4,7 @@
 #ifndef APP_FETCH_H
 #define APP_FETCH_H
 
-#include "app/cloud.h"
+#include "app/upload.h"
 #include "disk/objects.h"
 
 /*
@@ -12,9 +12,10 @@
  * place when it is done there, else from that of the image alone.
  * FAULT_REMOTE when they are no whole image of its kind, or not those that
  * the catalogue has recorded; else as s3, and as cloud_ready: a bucket that
- * is down is not asked.  deadline_ms: clock_ticks_ms.
+ * is down is not asked.  The row of an object that is gone is put right.
+ * deadline_ms: clock_ticks_ms.
  */
-int fetch_image(struct cloud *cloud, const struct object *o,
+int fetch_image(const struct upload_parts *parts, const struct object *o,
     int64_t deadline_ms, struct buf *bytes, struct fault *f);
 
 #endif

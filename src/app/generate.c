@@ -438,10 +438,8 @@ budget_ms(const struct work *w)
 static int64_t
 due_ms(const struct work *w)
 {
-	if (is_eager(w))
-		return clock_now_ms() + budget_ms(w) + UPLOAD_SETTLE_MS;
-	return conf_is(w->g->conf, CONF_UPLOAD_MODE, "lazy") ? OBJECTS_LAZY
-							     : clock_now_ms();
+	return assets_due_ms(
+	    w->g->assets, is_eager(w) ? budget_ms(w) + UPLOAD_SETTLE_MS : 0);
 }
 
 /* It is paid for: a catalogue that is busy is asked again. */
@@ -539,14 +537,14 @@ bring_to_cloud(struct work *w)
 static void
 add_url(struct work *w, struct generate_image *image)
 {
-	static const struct job_id alone = { "" };
 	struct cloud *cloud = assets_cloud(w->g->assets);
 	struct fault f = FAULT_INIT;
 	struct object o;
 	bool known;
 
 	image->cloud_url = S3_URL_INIT;
-	if (objects_find(w->g->db, &image->id, &alone, &known, &o, &f) == -1 ||
+	if (objects_find(w->g->db, &image->id, &job_id_none, &known, &o, &f) ==
+		-1 ||
 	    !known || o.state != OBJECTS_DONE ||
 	    cloud_presign(cloud, &o, "GET", 0, &image->cloud_url, &f) == 0)
 		return;
@@ -587,6 +585,7 @@ generate(struct generate *g, const struct generate_request *request,
 	bool go_on;
 	int rc;
 
+	store_follow(g->store);
 	rc = claim_key(&w, &go_on, f);
 	if (rc == 0 && go_on)
 		rc = pay(&w, f);

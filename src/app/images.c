@@ -7,7 +7,14 @@
 #include "base/clock.h"
 
 enum {
-	/* A redirect that is kept is followed this long before its URL ends */
+	/*
+	 * A redirect that is kept leads to the bucket though that went down
+	 * meanwhile and the image is here; so it is not kept for long, which
+	 * still spares a page that shows an image often.  Nor is it followed
+	 * so shortly before its URL ends.  A cache may answer a HEAD by the
+	 * redirect of a GET, whose URL S3 refuses to a HEAD: for as long.
+	 */
+	REDIRECT_KEPT_S = 10,
 	REDIRECT_MARGIN_S = 60,
 	LOCAL_JSON_MAX = 1024
 };
@@ -100,6 +107,14 @@ send_json(struct get *g, const struct asset *asset, struct fault *f)
 	return rc;
 }
 
+static int64_t
+kept_s(const struct s3_url *url)
+{
+	const int64_t left_s = url->lives_s - REDIRECT_MARGIN_S;
+
+	return left_s < REDIRECT_KEPT_S ? left_s : REDIRECT_KEPT_S;
+}
+
 static int
 send_url(struct get *g, struct fault *f)
 {
@@ -113,29 +128,12 @@ send_url(struct get *g, struct fault *f)
 	    is_head ? "HEAD" : "GET", 0, &asset.url, f);
 	if (rc == 0 && g->redirect)
 		reply_redirect(&g->x->reply, buf_view(&asset.url.text),
-		    asset.url.lives_s - REDIRECT_MARGIN_S);
+		    kept_s(&asset.url));
 	else if (rc == 0)
 		rc = send_json(g, &asset, f);
 	asset_fini(&asset);
 	return rc;
 }
-
-/* It is in the bucket; while that is down, what we hold will do. */
-static int
-from_cloud(struct get *g, struct fault *f)
-{
-	struct fault why = FAULT_INIT;
-
-	if (cloud_ready(assets_cloud(g->s->assets), &why) == 0 &&
-	    send_url(g, &why) == 0)
-		return 0;
-	if (is_held(g))
-		return from_here(g, f);
-	*f = why;
-	return -1;
-}
-
-/* --- what needs the network --- */
 
 static bool
 may_wait(const struct get *g)
@@ -149,6 +147,26 @@ hand_over(struct get *g)
 	reply_hand_over(&g->x->reply, "@" POOL_LOOKUP);
 	return 0;
 }
+
+/* It is in the bucket; while that is down, what we hold will do.  Keys that
+ * ended are renewed where waiting for the network is no harm. */
+static int
+from_cloud(struct get *g, struct fault *f)
+{
+	struct fault why = FAULT_INIT;
+	const bool asks = cloud_ready(assets_cloud(g->s->assets), &why) == 0;
+
+	if (asks && send_url(g, &why) == 0)
+		return 0;
+	if (asks && why.kind == FAULT_DENIED && !may_wait(g))
+		return hand_over(g);
+	if (is_held(g))
+		return from_here(g, f);
+	*f = why;
+	return -1;
+}
+
+/* --- what needs the network --- */
 
 static int
 find_in_cloud(struct get *g, struct fault *f)
@@ -222,6 +240,7 @@ images_get(
 	struct get g = { .s = s, .x = x };
 
 	(void)body;
+	store_follow(assets_store(s->assets));
 	if (read_request(&g, f) == -1)
 		return -1;
 	if (!conf_serves_cloud(s->conf))

@@ -67,17 +67,14 @@ taken(const struct intake *in, struct fault *f)
 static int
 compare(struct intake *in, bool *known, struct fault *f)
 {
-	static const struct job_id alone = { "" };
 	struct object o;
 
-	if (objects_find(in->db, in->id, &alone, known, &o, f) == -1)
+	if (objects_find(in->db, in->id, &job_id_none, known, &o, f) == -1)
 		return -1;
 	if (!*known)
 		return 0;
 	if (o.kind != in->sniff.kind ||
-	    (o.bytes > 0 && o.bytes != (int64_t)in->bytes.len) ||
-	    (o.sha256.hex[0] != '\0' &&
-		strcmp(o.sha256.hex, in->sha256.hex) != 0))
+	    !objects_may_be(&o, (int64_t)in->bytes.len, in->sha256.hex))
 		return taken(in, f);
 	return 0;
 }

@@ -70,11 +70,20 @@ static void
 take_found(struct object *out, enum sniff_kind kind, const struct s3_op *head)
 {
 	out->kind = kind;
-	out->bytes = head->found_size;
+	out->bytes = head->found_size > 0 ? head->found_size : 0;
 	out->state = OBJECTS_DONE;
 	if (strlen(head->found_sha256) == sizeof out->sha256.hex - 1)
 		memcpy(out->sha256.hex, head->found_sha256,
 		    sizeof out->sha256.hex);
+}
+
+/* A HEAD's 403 may be for want of the object.  No other refusal is: not one
+ * that came to nothing here, without keys, nor one of the keys. */
+static bool
+may_be_absent(const struct s3_op *head)
+{
+	return head->fault.kind == FAULT_ABSENT ||
+	       (head->fault.kind == FAULT_DENIED && head->status == 403);
 }
 
 /* The first of the extensions that a HEAD finds. */
@@ -103,8 +112,7 @@ ask_each(struct db *db, struct s3 *s3, struct object *out, int64_t deadline_ms,
 			take_found(out, (enum sniff_kind)kind, head);
 			return 0;
 		}
-		if (head->fault.kind != FAULT_ABSENT &&
-		    head->fault.kind != FAULT_DENIED) {
+		if (!may_be_absent(head)) {
 			*f = head->fault;
 			return -1;
 		}
@@ -115,17 +123,22 @@ ask_each(struct db *db, struct s3 *s3, struct object *out, int64_t deadline_ms,
 	return -1;
 }
 
+/* A listing that was refused has told all of us if it was for our keys:
+ * then a HEAD's 403 would say nothing of the object. */
 static int
-search(struct db *db, struct s3 *s3, struct view prefix, struct object *out,
-    int64_t deadline_ms, struct fault *f)
+search(struct db *db, struct cloud *cloud, struct view prefix,
+    struct object *out, int64_t deadline_ms, struct fault *f)
 {
 	struct search s = { prefix, out };
+	struct s3 *s3 = cloud_s3(cloud);
 	struct fault why = FAULT_INIT;
 
 	if (s3_list(s3, prefix.p, deadline_ms, on_key, &s, &why) == 0)
 		return 0;
 	if (why.kind == FAULT_DENIED)
-		return ask_each(db, s3, out, deadline_ms, f);
+		return cloud_ready(cloud, f) == -1
+			   ? -1
+			   : ask_each(db, s3, out, deadline_ms, f);
 	*f = why;
 	return -1;
 }
@@ -141,8 +154,7 @@ lookup_ask(struct db *db, struct cloud *cloud, const struct image_id *id,
 	objects_prefix(prefix, id, job);
 	if (lookup_foresee(cloud, id, job, f) == -1)
 		return -1;
-	if (search(db, cloud_s3(cloud), view_str(prefix), out, deadline_ms,
-		f) == -1) {
+	if (search(db, cloud, view_str(prefix), out, deadline_ms, f) == -1) {
 		/* To whoever asks us it is down, and worth coming back to. */
 		if (f->kind == FAULT_SLOW)
 			f->kind = FAULT_BUSY;

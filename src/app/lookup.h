@@ -17,9 +17,9 @@ enum { LOOKUP_MS = 2000 }; /* for one image */
 /*
  * One listing of the image's prefix, or, where listing is denied, a HEAD of
  * each extension, and of an object that is known, if there is one: refused
- * that as well, we are DENIED.  FAULT_ABSENT when the bucket does not have it;
- * FAULT_BUSY when it does not answer by deadline_ms (clock_ticks_ms); else as
- * s3 and db.
+ * that as well, or refused our keys, or without any, we are DENIED.
+ * FAULT_ABSENT when the bucket does not have it; FAULT_BUSY when it does not
+ * answer by deadline_ms (clock_ticks_ms); else as s3 and db.
  */
 int lookup_ask(struct db *db, struct cloud *cloud, const struct image_id *id,
     const struct job_id *job, int64_t deadline_ms, struct object *out,

@@ -6,6 +6,7 @@
 struct recovery {
 	struct store *store;
 	struct db *db;
+	int64_t due_ms;
 	int adopted;
 };
 
@@ -53,7 +54,7 @@ adopt(struct recovery *r, const struct image_id *id, enum sniff_kind kind,
 		    LOG_TEXT("message", view_str(why.text)));
 		return 0;
 	}
-	if (catalogue_adopt(r->db, &image, image.created_at_ms, f) == -1)
+	if (catalogue_adopt(r->db, &image, r->due_ms, f) == -1)
 		return -1;
 	r->adopted++;
 	return 0;
@@ -63,20 +64,20 @@ static int
 consider(
     void *arg, const struct image_id *id, enum sniff_kind kind, struct fault *f)
 {
-	static const struct job_id alone = { "" };
 	struct recovery *r = arg;
 	enum sniff_kind known;
 	bool found;
 
-	if (catalogue_find(r->db, id, &alone, &found, &known, f) == -1)
+	if (catalogue_find(r->db, id, &job_id_none, &found, &known, f) == -1)
 		return -1;
 	return found ? 0 : adopt(r, id, kind, f);
 }
 
 int
-recover(struct store *st, struct db *db, int *adopted, struct fault *f)
+recover(struct store *st, struct db *db, int64_t due_ms, int *adopted,
+    struct fault *f)
 {
-	struct recovery r = { st, db, 0 };
+	struct recovery r = { st, db, due_ms, 0 };
 	struct file_lease lease = FILE_LEASE_INIT;
 	bool ours = false;
 	int rc;

@@ -5,13 +5,9 @@
 #include "app/recover.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "codec/text.h"
-
-#define ALONE_PREFIX "character_references/"
-#define JOBS_PREFIX "videos/"
 
 /* Objects of a listing are recorded so many at a time. */
-enum { RECORD_BATCH = 256, VERIFY_MS = 60 * 1000 };
+enum { RECORD_BATCH = UPLOAD_BATCH_MAX, VERIFY_MS = 60 * 1000 };
 
 struct indexing {
 	struct assets *a;
@@ -21,9 +17,9 @@ struct indexing {
 	size_t n;
 	struct object found[RECORD_BATCH];
 	size_t found_n;
+	struct object doubted[RECORD_BATCH];
+	size_t doubted_n;
 };
-
-static const struct job_id alone = { "" };
 
 /* --- the local folder --- */
 
@@ -36,12 +32,13 @@ on_file(
 	struct object o;
 	bool known;
 
-	if (objects_find(db, id, &alone, &known, &o, f) == -1)
+	if (objects_find(db, id, &job_id_none, &known, &o, f) == -1)
 		return -1;
 	if (!known || o.kind != kind || o.state != OBJECTS_NONE)
 		return 0;
 	in->report->queued++;
-	return objects_want(db, id, &alone, kind, clock_now_ms(), f);
+	return objects_want(
+	    db, id, &job_id_none, kind, assets_due_ms(in->a, 0), f);
 }
 
 static int
@@ -49,50 +46,14 @@ index_folder(struct indexing *in, struct fault *f)
 {
 	int adopted = 0;
 
-	if (recover(assets_store(in->a), assets_db(in->a), &adopted, f) == -1)
+	if (recover(assets_store(in->a), assets_db(in->a),
+		assets_due_ms(in->a, RECOVER_PATIENCE_MS), &adopted, f) == -1)
 		return -1;
 	in->report->adopted = adopted;
 	return store_sweep(assets_store(in->a), on_file, in, f);
 }
 
 /* --- the bucket --- */
-
-/* Takes a prefix off *v; false when it has none such. */
-static bool
-skip(struct view *v, const char *prefix)
-{
-	const struct view p = view_str(prefix);
-
-	if (!view_begins(*v, prefix))
-		return false;
-	v->p += p.n;
-	v->n -= p.n;
-	return true;
-}
-
-/* Is this one of our keys?  Ids that we would not make or accept, and other
- * things of a job, are not. */
-static bool
-parse_key(struct view key, struct object *o)
-{
-	struct view rest = key, job, id, folder;
-	struct fault ignored = FAULT_INIT;
-
-	*o = (struct object){ .state = OBJECTS_DONE };
-	if (skip(&rest, JOBS_PREFIX)) {
-		if (!text_split(&rest, '/', &job) ||
-		    job_id_parse(&o->job, job, &ignored) == -1 ||
-		    !skip(&rest, "intermediate/character_reference/"))
-			return false;
-	} else if (!skip(&rest, ALONE_PREFIX)) {
-		return false;
-	}
-	folder = rest;
-	return text_split(&folder, '.', &id) &&
-	       image_id_parse(&o->id, id, &ignored) == 0 &&
-	       sniff_of_extension(folder, &o->kind) &&
-	       view_is(folder, sniff_extension(o->kind));
-}
 
 static int
 settle_known(struct indexing *in, struct fault *f)
@@ -122,6 +83,24 @@ record_found(struct indexing *in, struct fault *f)
 			    assets_db(in->a), in->found, n, clock_now_ms(), f);
 }
 
+/* The size is right, and no more is known: a HEAD tells the digest.  What is
+ * the image is done now, of whatever the catalogue had despaired. */
+static int
+judge_doubted(struct indexing *in, struct fault *f)
+{
+	const struct upload_parts parts = assets_parts(in->a);
+	const size_t n = in->doubted_n;
+	size_t wrong;
+
+	in->doubted_n = 0;
+	if (upload_verify(&parts, in->doubted, n, clock_ticks_ms() + VERIFY_MS,
+		&wrong, f) == -1)
+		return -1;
+	in->report->discovered += (int64_t)(n - wrong);
+	in->report->conflicts += (int64_t)wrong;
+	return 0;
+}
+
 /* The catalogue does not know yet what is still to be recorded. */
 static bool
 is_among_found(const struct indexing *in, const struct image_id *id)
@@ -141,14 +120,14 @@ on_key(void *arg, struct view key, int64_t size, struct fault *f)
 	struct object there, here;
 	bool known;
 
-	if (!parse_key(key, &there))
+	if (!objects_parse_key(key, &there))
 		return 0;
 	if ((is_among_found(in, &there.id) && record_found(in, f) == -1) ||
 	    objects_find(assets_db(in->a), &there.id, &there.job, &known, &here,
 		f) == -1)
 		return -1;
-	if (known && (here.kind != there.kind ||
-			 (here.bytes > 0 && here.bytes != size))) {
+	if (known &&
+	    (here.kind != there.kind || !objects_may_be(&here, size, ""))) {
 		in->report->conflicts++;
 		log_event(LOG_WARN, "object is not the local image",
 		    LOG_TEXT("key", key), LOG_NUMBER("bytes", size));
@@ -158,6 +137,10 @@ on_key(void *arg, struct view key, int64_t size, struct fault *f)
 		in->report->confirmed++;
 		in->known[in->n++] = here;
 		return in->n < RECORD_BATCH ? 0 : settle_known(in, f);
+	}
+	if (known && here.state != OBJECTS_NONE) {
+		in->doubted[in->doubted_n++] = here;
+		return in->doubted_n < RECORD_BATCH ? 0 : judge_doubted(in, f);
 	}
 	there.bytes = size;
 	in->report->discovered++;
@@ -187,7 +170,7 @@ find_lost(struct indexing *in, struct fault *f)
 static int
 index_bucket(struct indexing *in, struct fault *f)
 {
-	const char *const prefixes[] = { ALONE_PREFIX, JOBS_PREFIX };
+	const char *const prefixes[] = { objects_alone, objects_jobs };
 	struct s3 *s3 = cloud_s3(assets_cloud(in->a));
 	size_t i;
 
@@ -195,7 +178,8 @@ index_bucket(struct indexing *in, struct fault *f)
 		if (s3_list(s3, prefixes[i], clock_ticks_ms() + REINDEX_LIST_MS,
 			on_key, in, f) == -1)
 			return -1;
-	if (record_found(in, f) == -1 || settle_known(in, f) == -1)
+	if (record_found(in, f) == -1 || settle_known(in, f) == -1 ||
+	    judge_doubted(in, f) == -1)
 		return -1;
 	return find_lost(in, f);
 }

@@ -43,7 +43,8 @@ void reply_fault(struct reply *r, const struct fault *f, const char *allow);
 
 /*
  * A 302 to a presigned URL, which is shown to nobody but its client.  It
- * may be kept for max_age_s, which is less than the URL lives; 0: not.
+ * may be kept for max_age_s, which is less than the URL lives; 0 or below it:
+ * not.
  */
 void reply_redirect(struct reply *r, struct view url, int64_t max_age_s);
 

@@ -20,11 +20,15 @@ struct work {
 	char key[OBJECTS_KEY_SIZE];
 	char source[OBJECTS_KEY_SIZE];
 	char name[STORE_NAME_SIZE];
-	bool is_planned; /* the bucket was to be asked at all */
-	bool is_sent;    /* op is to be run                   */
+	bool is_planned;     /* the bucket was to be asked at all          */
+	bool is_sent;        /* op is to be run                            */
+	bool is_source_gone; /* of a copy: the image's object alone is     */
+	bool is_foreign;     /* S3 has something else under its key        */
 };
 
-static const struct job_id alone = { "" };
+static const char other_bytes[] = "the bucket holds other bytes under its key";
+static const char no_digest[] =
+    "the bucket holds bytes without a digest under its key";
 
 static int64_t
 size_here(const struct upload_parts *p, const struct object *o)
@@ -60,6 +64,7 @@ plan_put(const struct upload_parts *p, struct work *w)
 	w->op.size = o->bytes > 0 ? o->bytes : size_here(p, o);
 	w->op.sha256 = &o->sha256;
 	w->op.media_type = sniff_media_type(o->kind);
+	w->op.if_none_match = true;
 	w->is_sent = need_digest(p, o, &w->upload->fault) == 0;
 }
 
@@ -68,7 +73,7 @@ plan_copy(struct work *w)
 {
 	const struct object *o = &w->upload->object;
 
-	objects_key(w->source, &o->id, &alone, o->kind);
+	objects_key(w->source, &o->id, &job_id_none, o->kind);
 	w->op = S3_OP_INIT(S3_COPY, w->key);
 	w->op.source = w->source;
 	w->is_sent = true;
@@ -126,19 +131,113 @@ send_instead(const struct upload_parts *p, struct work *w)
 	const struct upload *u = w->upload;
 
 	w->is_sent = false;
-	if (w->op.verb != S3_COPY || u->fault.kind != FAULT_ABSENT ||
-	    size_here(p, &u->object) < 0)
+	if (w->op.verb != S3_COPY || u->fault.kind != FAULT_ABSENT)
+		return false;
+	w->is_source_gone = true;
+	if (size_here(p, &u->object) < 0)
 		return false;
 	w->upload->object.is_alone_done = false;
 	plan(p, w);
 	return w->is_sent;
 }
 
-/* Neither the bucket's bad days nor a right that we lack are the object's
- * own fault: they pass, or somebody puts them right. */
+/* --- what is under a key already --- */
+
+/* S3 kept our PUT off, because something is there or was just coming. */
 static bool
-may_pass(const struct fault *why)
+is_taken(const struct work *w)
 {
+	return w->op.verb == S3_PUT &&
+	       w->upload->fault.kind == FAULT_CONFLICT &&
+	       (w->op.status == 412 || w->op.status == 409);
+}
+
+/* The same image is as good as uploaded: another host, or an attempt of ours
+ * whose reply was lost, has brought it.  Where there is nothing after all,
+ * the refusal of the PUT stands. */
+static void
+judge_taken(struct work *w, const struct s3_op *head)
+{
+	struct upload *u = w->upload;
+
+	if (head->fault.kind == FAULT_ABSENT)
+		return;
+	w->op = *head;
+	u->fault = head->fault;
+	if (head->fault.kind != FAULT_NONE)
+		return;
+	w->is_foreign =
+	    head->found_sha256[0] == '\0' ||
+	    !objects_may_be(&u->object, head->found_size, head->found_sha256);
+	if (w->is_foreign)
+		(void)fault_set(&u->fault, FAULT_CONFLICT, "%s",
+		    head->found_sha256[0] == '\0' ? no_digest : other_bytes);
+}
+
+static int
+ask_taken(const struct upload_parts *p, struct work *works, size_t n,
+    int64_t deadline_ms, struct fault *f)
+{
+	struct s3_op *heads = calloc(n, sizeof *heads);
+	size_t i, count = 0;
+
+	if (heads == NULL)
+		return fault_set(f, FAULT_MEMORY, "upload");
+	for (i = 0; i < n; i++)
+		if (is_taken(&works[i]))
+			heads[count++] = S3_OP_INIT(S3_HEAD, works[i].key);
+	if (count > 0)
+		s3_run(cloud_s3(p->cloud), heads, count, deadline_ms);
+	count = 0;
+	for (i = 0; i < n; i++)
+		if (is_taken(&works[i]))
+			judge_taken(&works[i], &heads[count++]);
+	free(heads);
+	return 0;
+}
+
+/* Images that the bucket was said to have alone, and of which a copy has
+ * shown that it has not: their rows would mislead the next one, too. */
+static int
+mourn_sources(const struct upload_parts *p, const struct work *works, size_t n,
+    int64_t deadline_ms, struct fault *f)
+{
+	struct object *gone = calloc(n, sizeof *gone);
+	size_t i, count = 0;
+
+	if (gone == NULL)
+		return fault_set(f, FAULT_MEMORY, "upload");
+	for (i = 0; i < n; i++)
+		if (works[i].is_source_gone) {
+			gone[count] = works[i].upload->object;
+			gone[count].job = job_id_none;
+			gone[count++].state = OBJECTS_DONE;
+		}
+	upload_mourn(p, gone, count, deadline_ms);
+	free(gone);
+	return 0;
+}
+
+/* --- what comes of it --- */
+
+static bool
+is_of_the_file(const struct fault *why)
+{
+	return why->field != NULL && strcmp(why->field, "file") == 0;
+}
+
+/*
+ * Neither the bad days of the bucket and of this host nor a right that we
+ * lack are the object's own fault: they pass, or somebody puts them right.
+ * A reply that S3 does not give is the object's own only when it is a 4xx
+ * with S3's word for what is wrong with the request (400 InvalidRequest); one
+ * without comes from somebody between us and S3.
+ */
+static bool
+may_pass(const struct work *w)
+{
+	const struct fault *why = &w->upload->fault;
+
 	switch (why->kind) {
 	case FAULT_BUSY:
 	case FAULT_SLOW:
@@ -146,15 +245,13 @@ may_pass(const struct fault *why)
 	case FAULT_DENIED:
 	case FAULT_MEMORY:
 		return true;
+	case FAULT_DISK:
+		return !is_of_the_file(why);
+	case FAULT_REMOTE:
+		return w->op.status / 100 != 4 || w->op.code[0] == '\0';
 	default:
 		return false;
 	}
-}
-
-static bool
-is_of_the_file(const struct fault *why)
-{
-	return why->field != NULL && strcmp(why->field, "file") == 0;
 }
 
 /* Would it fail for ever? */
@@ -163,7 +260,7 @@ is_poisoned(const struct work *w)
 {
 	const struct upload *u = w->upload;
 
-	if (is_of_the_file(&u->fault) ||
+	if (w->is_foreign || is_of_the_file(&u->fault) ||
 	    (w->op.verb == S3_COPY && u->fault.kind == FAULT_ABSENT))
 		return true;
 	if (strcmp(w->op.code, "XAmzContentSHA256Mismatch") == 0 ||
@@ -172,19 +269,37 @@ is_poisoned(const struct work *w)
 	return u->object.attempts + 1 >= UPLOAD_ATTEMPTS_MAX;
 }
 
+/* Doubled by each refusal. */
 static int64_t
-backoff_ms(const struct upload *u)
+refused_ms(const struct object *o)
 {
-	const int64_t max =
-	    may_pass(&u->fault) ? BACKOFF_PASSING_MAX_MS : BACKOFF_MAX_MS;
-	int64_t most = BACKOFF_FIRST_MS;
+	int64_t ms = BACKOFF_FIRST_MS;
 	int i;
 
-	for (i = 0; i < u->object.attempts && most < max; i++)
-		most *= 2;
-	if (most > max)
-		most = max;
-	return most / 2 + clock_chance((uint32_t)most);
+	for (i = 0; i < o->attempts && ms < BACKOFF_MAX_MS; i++)
+		ms *= 2;
+	return ms < BACKOFF_MAX_MS ? ms : BACKOFF_MAX_MS;
+}
+
+/* As long as it has waited, which doubles as well. */
+static int64_t
+passing_ms(const struct object *o, int64_t now_ms)
+{
+	const int64_t ms = o->queued_ms > 0 ? now_ms - o->queued_ms : 0;
+
+	if (ms < BACKOFF_FIRST_MS)
+		return BACKOFF_FIRST_MS;
+	return ms < BACKOFF_PASSING_MAX_MS ? ms : BACKOFF_PASSING_MAX_MS;
+}
+
+/* From half of it to one and a half, at random. */
+static int64_t
+backoff_ms(const struct work *w, int64_t now_ms)
+{
+	const struct object *o = &w->upload->object;
+	const int64_t ms = may_pass(w) ? passing_ms(o, now_ms) : refused_ms(o);
+
+	return ms / 2 + clock_chance((uint32_t)ms);
 }
 
 static struct objects_outcome
@@ -193,15 +308,15 @@ outcome_of(const struct work *w, int64_t now_ms)
 	const struct upload *u = w->upload;
 	struct objects_outcome out = { .object = &u->object,
 		.state = OBJECTS_WAITING,
-		.is_attempt = w->is_planned,
+		.is_attempt = w->is_planned && !may_pass(w),
 		.error = w->is_planned ? u->fault.text : "" };
 
 	if (u->fault.kind == FAULT_NONE)
 		out.state = OBJECTS_DONE;
-	else if (!may_pass(&u->fault) && is_poisoned(w))
+	else if (!may_pass(w) && is_poisoned(w))
 		out.state = OBJECTS_FAILED;
 	else
-		out.due_ms = now_ms + backoff_ms(u);
+		out.due_ms = now_ms + backoff_ms(w, now_ms);
 	return out;
 }
 
@@ -271,7 +386,9 @@ run_works(const struct upload_parts *p, struct work *works, size_t n,
 		any |= send_instead(p, &works[i]);
 	if (any && send_all(p, works, n, deadline_ms, f) == -1)
 		return -1;
-	return 0;
+	if (ask_taken(p, works, n, deadline_ms, f) == -1)
+		return -1;
+	return mourn_sources(p, works, n, deadline_ms, f);
 }
 
 /* The bucket is not asked, and every object hears why. */
@@ -303,6 +420,7 @@ upload_run(const struct upload_parts *p, struct upload *uploads, size_t n,
 		return fault_set(f, FAULT_MEMORY, "upload");
 	for (i = 0; i < n; i++)
 		works[i].upload = &uploads[i];
+	store_follow(p->store);
 	if (is_ready(p, works, n))
 		rc = run_works(p, works, n, deadline_ms, f);
 	if (rc == 0)
@@ -313,16 +431,7 @@ upload_run(const struct upload_parts *p, struct upload *uploads, size_t n,
 
 /* --- what is there already --- */
 
-static bool
-is_same(const struct object *o, const struct s3_op *head)
-{
-	if (o->bytes > 0 && head->found_size != o->bytes)
-		return false;
-	return o->sha256.hex[0] == '\0' || head->found_sha256[0] == '\0' ||
-	       strcmp(o->sha256.hex, head->found_sha256) == 0;
-}
-
-/* What a HEAD says of a done object; false, and *f, when it says nothing. */
+/* What a HEAD says of an object; false, and *f, when it says nothing. */
 static bool
 judge(const struct upload_parts *p, const struct object *o,
     const struct s3_op *head, int64_t now_ms, struct objects_outcome *out,
@@ -334,11 +443,12 @@ judge(const struct upload_parts *p, const struct object *o,
 	*out = (struct objects_outcome){
 		.object = o, .state = OBJECTS_DONE, .error = ""
 	};
-	if (head->fault.kind == FAULT_NONE && is_same(o, head))
+	if (head->fault.kind == FAULT_NONE &&
+	    objects_may_be(o, head->found_size, head->found_sha256))
 		return true;
 	if (head->fault.kind == FAULT_NONE) {
 		out->state = OBJECTS_FAILED;
-		out->error = "the bucket holds other bytes under its key";
+		out->error = other_bytes;
 	} else if (head->fault.kind != FAULT_ABSENT) {
 		*f = head->fault;
 		return false;
@@ -410,10 +520,23 @@ upload_verify(const struct upload_parts *p, const struct object *objects,
 	*lost = 0;
 	if (n == 0)
 		return 0;
+	store_follow(p->store);
 	in = calloc(1, sizeof *in);
 	if (in == NULL)
 		return fault_set(f, FAULT_MEMORY, "verify objects");
 	rc = inspect(p, in, objects, n, deadline_ms, lost, f);
 	free(in);
 	return rc == 0 ? 0 : fault_while(f, "verify objects");
+}
+
+void
+upload_mourn(const struct upload_parts *p, const struct object *objects,
+    size_t n, int64_t deadline_ms)
+{
+	struct fault f = FAULT_INIT;
+	size_t lost;
+
+	if (upload_verify(p, objects, n, deadline_ms, &lost, &f) == -1)
+		log_event(LOG_ERROR, "object not verified",
+		    LOG_TEXT("message", view_str(f.text)));
 }

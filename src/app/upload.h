@@ -4,7 +4,9 @@
  *
  * What came of each stands in the catalogue when a call returns.  An
  * object's bytes are streamed from the store, or, for a job's object whose
- * image is in the bucket alone already, copied inside S3.
+ * image is in the bucket alone already, copied inside S3.  A key's bytes
+ * never change: nothing that is there is sent over, and what is there
+ * already counts as uploaded only when it is the same image.
  */
 #ifndef APP_UPLOAD_H
 #define APP_UPLOAD_H
@@ -35,19 +37,23 @@ struct upload {
 
 /*
  * Uploads them all in parallel, until the deadline (clock_ticks_ms).  While
- * the bucket is down or denied nothing is sent.  An object that failed
- * waits longer each time: for a minute at most and as often as need be when
- * the bucket, the network or a missing permission is at fault.  It is FAILED
- * when its file is gone or has changed, S3 got other bytes than were
- * recorded, or S3 refuses it for another reason at its UPLOAD_ATTEMPTS_MAX-th
- * attempt or later.  Fails itself only when the catalogue or memory does;
- * then what was uploaded will be uploaded again, which changes nothing.
+ * the bucket is down or denied nothing is sent.  What the bucket, the
+ * network, this host or a missing permission is to blame for counts as no
+ * attempt: the object waits about as long as it has waited, for a minute and
+ * a half at most, and as often as need be.  It is FAILED when its file is
+ * gone or has changed, S3 got other bytes than were recorded or holds others
+ * under its key, or S3 refuses it for another reason at its
+ * UPLOAD_ATTEMPTS_MAX-th attempt or later.  A copy whose source turns out to
+ * be gone also puts the source's row right.  Fails itself only when the
+ * catalogue or memory does; then what was uploaded will be uploaded again,
+ * which changes nothing.
  */
 int upload_run(const struct upload_parts *parts, struct upload *uploads,
     size_t n, int64_t deadline_ms, struct fault *f);
 
 /*
- * Asks for done objects by HEAD.  One that is gone waits again when its
+ * Asks for objects by HEAD that are said to be done, or that a listing has
+ * shown.  One that is there is DONE.  One that is gone waits again when its
  * bytes are here; one that is gone for good, or has become something else,
  * is FAILED.  *lost counts those that are not as they should be.  Those of
  * which S3 did not say stay as they are: with the others settled, it fails
@@ -56,5 +62,10 @@ int upload_run(const struct upload_parts *parts, struct upload *uploads,
 int upload_verify(const struct upload_parts *parts,
     const struct object *objects, size_t n, int64_t deadline_ms, size_t *lost,
     struct fault *f);
+
+/* The same of done objects that S3 has just said are gone.  What fails is
+ * logged: whoever asked for them has trouble enough. */
+void upload_mourn(const struct upload_parts *parts,
+    const struct object *objects, size_t n, int64_t deadline_ms);
 
 #endif

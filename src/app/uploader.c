@@ -239,6 +239,18 @@ work(struct uploader *u, struct fault *f)
 	return 0;
 }
 
+/* Images that were left until somebody asks, by settings that were other
+ * than ours. */
+static int
+hurry(struct uploader *u, struct fault *f)
+{
+	const int64_t due_ms = assets_due_ms(u->assets, 0);
+
+	return due_ms == OBJECTS_LAZY
+		   ? 0
+		   : objects_hurry(assets_db(u->assets), due_ms, f);
+}
+
 static int
 begin(struct uploader *u, struct fault *f)
 {
@@ -249,9 +261,7 @@ begin(struct uploader *u, struct fault *f)
 	if (open_signals(&u->stop_fd, f) == -1 || begin_watcher(u, f) == -1 ||
 	    assets_open(&u->assets, u->conf, CLOUD_USER, u->stop_fd, f) == -1)
 		return -1;
-	return conf_is(u->conf, CONF_UPLOAD_MODE, "lazy")
-		   ? 0
-		   : objects_hurry(assets_db(u->assets), clock_now_ms(), f);
+	return hurry(u, f);
 }
 
 int

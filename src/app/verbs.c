@@ -23,7 +23,18 @@ open_session(struct session *s, struct fault *f)
 {
 	if (start_command(&s->conf) == -1)
 		return -1;
-	return assets_open(&s->assets, s->conf, CLOUD_USER, 0, f);
+	return assets_open(&s->assets, s->conf, CLOUD_COMMAND, 0, f);
+}
+
+/* The same for a verb that asks the bucket: with keys to do so. */
+static int
+open_cloud_session(struct session *s, struct fault *f)
+{
+	if (open_session(s, f) == -1)
+		return -1;
+	if (assets_cloud(s->assets) != NULL)
+		cloud_tend(assets_cloud(s->assets));
+	return 0;
 }
 
 static void
@@ -60,7 +71,7 @@ verbs_persist(const struct verbs_line *line, struct buf *out, struct fault *f)
 	int rc = -1;
 
 	if (image_id_parse(&id, view_str(line->words[0]), f) == 0 &&
-	    read_job(line, &job, f) == 0 && open_session(&s, f) == 0)
+	    read_job(line, &job, f) == 0 && open_cloud_session(&s, f) == 0)
 		rc = persist_character_reference(
 		    s.assets, &id, line->words[1], &job, &asset, f);
 	if (rc == 0 && line->json) {
@@ -135,7 +146,7 @@ verbs_associate(const struct verbs_line *line, struct buf *out, struct fault *f)
 	for (i = 0; i < n; i++)
 		assets[i] = ASSET_INIT;
 	if (job_id_parse(&job, view_str(line->words[0]), f) == 0 &&
-	    read_ids(line, ids, f) == 0 && open_session(&s, f) == 0)
+	    read_ids(line, ids, f) == 0 && open_cloud_session(&s, f) == 0)
 		rc = associate_character_images_with_job(
 		    s.assets, &job, ids, n, line->base, assets, f);
 	if (rc == 0) {
@@ -164,7 +175,7 @@ verbs_url(const struct verbs_line *line, struct buf *out, struct fault *f)
 		return fault_set(
 		    f, FAULT_RANGE, "--expires must be a number of seconds");
 	if (image_id_parse(&id, view_str(line->words[0]), f) == 0 &&
-	    read_job(line, &job, f) == 0 && open_session(&s, f) == 0)
+	    read_job(line, &job, f) == 0 && open_cloud_session(&s, f) == 0)
 		rc = get_character_reference_url(
 		    s.assets, &id, &job, line->extension, expires_s, &asset, f);
 	if (rc == 0 && line->json) {
@@ -236,7 +247,7 @@ verbs_reindex(const struct verbs_line *line, struct buf *out, struct fault *f)
 	int rc = -1;
 
 	(void)line;
-	if (open_session(&s, f) == 0)
+	if (open_cloud_session(&s, f) == 0)
 		rc = reindex(s.assets, &r, f);
 	if (rc == 0)
 		buf_fmt(out,

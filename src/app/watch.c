@@ -54,13 +54,9 @@ static void
 mourn(struct watch *w)
 {
 	const struct upload_parts parts = assets_parts(w->assets);
-	struct fault f = FAULT_INIT;
-	size_t lost;
 
-	if (upload_verify(&parts, &w->probe, 1,
-		clock_ticks_ms() + WATCH_PATIENCE_MS, &lost, &f) == -1)
-		log_event(LOG_ERROR, "object not verified",
-		    LOG_TEXT("message", view_str(f.text)));
+	upload_mourn(
+	    &parts, &w->probe, 1, clock_ticks_ms() + WATCH_PATIENCE_MS);
 	w->probe.state = OBJECTS_NONE;
 }
 

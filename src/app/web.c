@@ -156,7 +156,8 @@ put_right(struct service *s, struct fault *f)
 {
 	int adopted = 0;
 
-	if (recover(assets_store(s->assets), assets_db(s->assets), &adopted,
+	if (recover(assets_store(s->assets), assets_db(s->assets),
+		assets_due_ms(s->assets, RECOVER_PATIENCE_MS), &adopted,
 		f) == -1)
 		return -1;
 	if (adopted > 0)
@@ -187,6 +188,21 @@ open_parts(struct service *s, const struct conf *conf, struct fault *f)
 	return generate_open(&s->generate, conf, s->assets, f);
 }
 
+/* Before the request, so that the first after an idle night finds keys that
+ * are good.  The fast pool leaves to others what waits for the network. */
+static void
+tend_cloud(struct service *s, const struct exchange *x)
+{
+	struct cloud *cloud = assets_cloud(s->assets);
+
+	if (cloud == NULL)
+		return;
+	if (strcmp(x->pool, POOL_FAST) == 0)
+		cloud_look(cloud);
+	else
+		cloud_tend(cloud);
+}
+
 void
 web_serve(struct web *w, struct fcgi *c)
 {
@@ -196,6 +212,7 @@ web_serve(struct web *w, struct fcgi *c)
 	struct exchange x;
 
 	exchange_begin(&x, c);
+	tend_cloud(s, &x);
 	route = find_route(&x, &f);
 	if (route == NULL || check_method(&x, route, &f) == -1 ||
 	    handle(s, &x, route, &f) == -1)
@@ -204,8 +221,6 @@ web_serve(struct web *w, struct fcgi *c)
 	exchange_end(&x, &f);
 	if (s->is_behind)
 		catch_up(s);
-	if (assets_cloud(s->assets) != NULL)
-		cloud_tend(assets_cloud(s->assets));
 }
 
 int

@@ -16,7 +16,8 @@ _Static_assert((int)PLACE_REGION_MAX < (int)STATE_REGION_SIZE,
 
 struct bucket {
 	struct bucket_setup setup;
-	char region[PLACE_REGION_MAX + 1];
+	char configured[PLACE_REGION_MAX + 1]; /* what setup.region said  */
+	char region[PLACE_REGION_MAX + 1];     /* the bucket's own        */
 	struct buf whose; /* the settings that a learnt region goes with */
 	struct place place;
 	struct place public_place;
@@ -73,8 +74,10 @@ bucket_open(
 	b->setup = *setup;
 	b->whose = BUF_INIT(WHOSE_MAX);
 	rc = move(b, setup->region, f);
+	b->setup.region = b->configured;
 	if (rc == 0) {
-		buf_fmt(&b->whose, "%s %s", setup->name, setup->region);
+		memcpy(b->configured, b->region, sizeof b->configured);
+		buf_fmt(&b->whose, "%s %s", setup->name, b->configured);
 		rc = buf_done(&b->whose, f);
 	}
 	if (rc == -1) {

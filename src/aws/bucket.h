@@ -18,7 +18,8 @@
 
 struct bucket; /* opaque; one thread at a time */
 
-/* All lent as long as the bucket lives; texts: NULL or "" is not set. */
+/* All lent as long as the bucket lives, but the region, which is copied;
+ * texts: NULL or "" is not set. */
 struct bucket_setup {
 	const char *name;
 	const char *region;

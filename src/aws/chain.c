@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "aws/inquiry.h"
 #include "aws/metadata.h"
 #include "aws/process.h"
 
@@ -88,13 +89,6 @@ has_role(const struct creds_setup *s, const struct profile *p)
 		   is_set(says(p, PROFILE_WEB_TOKEN_FILE)));
 }
 
-static bool
-is_address(const char *url)
-{
-	return view_begins(view_str(url), "http://") ||
-	       view_begins(view_str(url), "https://");
-}
-
 /* Keys of China's partition come from a domain of its own. */
 static void
 add_sts_url(struct buf *url, const char *endpoint, const char *region)
@@ -106,11 +100,28 @@ add_sts_url(struct buf *url, const char *endpoint, const char *region)
 		    view_begins(view_str(region), "cn-") ? ".cn" : "");
 }
 
+/* The identity must not travel in the clear to another host. */
+static int
+check_sts(const char *endpoint, struct fault *f)
+{
+	static const char name[] = "AWS_ENDPOINT_URL_STS";
+	struct view host;
+
+	if (!inquiry_host(endpoint, &host))
+		return fault_in(f, FAULT_INPUT, name, "not an address");
+	if (view_begins(view_str(endpoint), "https://") ||
+	    inquiry_is_loopback(host))
+		return 0;
+	return fault_in(
+	    f, FAULT_INPUT, name, "must be https, or name loopback");
+}
+
 static int
 take_role(struct choice *out, const struct creds_setup *s,
     const struct profile *p, struct fault *f)
 {
-	const char *region = first_of(s->region, says(p, PROFILE_REGION));
+	const char *region = first_of(
+	    s->region, first_of(says(p, PROFILE_REGION), s->standard_region));
 	const bool ours = is_set(s->web_identity_token_file);
 
 	out->role.arn = ours ? s->role_arn : says(p, PROFILE_ROLE);
@@ -126,9 +137,8 @@ take_role(struct choice *out, const struct creds_setup *s,
 	if (!is_set(region) && !is_set(s->sts_endpoint))
 		return fault_in(f, FAULT_INPUT, "AWS_REGION",
 		    "not set, so there is no STS to ask for a role");
-	if (is_set(s->sts_endpoint) && !is_address(s->sts_endpoint))
-		return fault_in(
-		    f, FAULT_INPUT, "AWS_ENDPOINT_URL_STS", "not an address");
+	if (is_set(s->sts_endpoint) && check_sts(s->sts_endpoint, f) == -1)
+		return -1;
 	add_sts_url(&out->url, s->sts_endpoint, region);
 	return buf_done(&out->url, f);
 }
@@ -258,6 +268,13 @@ has_instance(const struct creds_setup *s, const struct profile *p)
 {
 	(void)p;
 	return !s->no_instance;
+}
+
+static bool
+is_address(const char *url)
+{
+	return view_begins(view_str(url), "http://") ||
+	       view_begins(view_str(url), "https://");
 }
 
 static int

@@ -20,9 +20,10 @@ struct creds_setup {
 	const char *role_arn;          /* with web_identity_token_file    */
 	const char *role_session_name; /* else "charref"                  */
 	const char *web_identity_token_file;
-	const char *region;       /* whose STS; else the profile's   */
-	const char *sts_endpoint; /* else https://sts.REGION.amazonaws
-				   * .com                            */
+	const char *region;          /* whose STS; else the profile's   */
+	const char *standard_region; /* else this                    */
+	const char *sts_endpoint;    /* else https://sts.REGION.amazonaws
+				      * .com                            */
 	const char *container_relative_uri;
 	const char *container_full_uri;
 	const char *container_token_file;
@@ -32,6 +33,8 @@ struct creds_setup {
 	const char *ca_file;
 	const char *snapshot_file; /* NULL: none is shared            */
 	bool is_keeper;            /* we renew it for all             */
+	bool is_guest;             /* we only read it                 */
+	int stop_fd; /* see http_setup: nobody is waited for then     */
 };
 
 /* Who is to be asked for keys. */

@@ -89,7 +89,8 @@ forgive(struct creds *c)
 	c->rests_until_ms = LONG_AGO_MS;
 }
 
-/* There are no good keys: says where was looked, and what failed there. */
+/* There are no good keys: says where was looked, and what failed there, to
+ * those who run us. */
 static int
 none(const struct creds *c, struct fault *f)
 {
@@ -99,12 +100,13 @@ none(const struct creds *c, struct fault *f)
 		    "identity, none in the profile %s, no container, and no "
 		    "instance is to be asked",
 		    is_set(c->setup.profile) ? c->setup.profile : "default");
-	(void)fault_set(f, FAULT_DENIED, "no AWS credentials from %s: %s",
-	    c->choice.source,
-	    c->last.kind != FAULT_NONE ? c->last.text
-	    : keys_are_set(&c->keys)   ? "the last ones have ended"
-				       : "not yet asked");
-	return fault_details(f, "%s", c->last.details);
+	if (c->last.kind == FAULT_NONE)
+		return fault_set(f, FAULT_DENIED,
+		    "no AWS credentials from %s: %s", c->choice.source,
+		    keys_are_set(&c->keys) ? "the last ones have ended"
+					   : "not yet asked");
+	*f = c->last;
+	return -1;
 }
 
 /* Takes what the keeper left for us. */
@@ -196,7 +198,8 @@ ask_container(
     struct creds *c, struct creds_keys *k, int64_t deadline_ms, struct fault *f)
 {
 	const struct metadata_agent agent = { buf_str(&c->choice.url),
-		c->setup.container_token_file, c->setup.container_token };
+		c->setup.container_token_file, c->setup.container_token,
+		c->setup.stop_fd };
 
 	return metadata_container(k, c->http, &agent, deadline_ms, f);
 }
@@ -208,16 +211,19 @@ ask_sts(
 	struct sts_role role = c->choice.role;
 
 	role.url = buf_str(&c->choice.url);
+	role.stop_fd = c->setup.stop_fd;
 	return sts_web_identity(k, c->http, &role, deadline_ms, f);
 }
 
 static int
 ask(struct creds *c, struct creds_keys *k, int64_t deadline_ms, struct fault *f)
 {
-	const struct http_setup setup = { .ca_file = c->setup.ca_file };
+	const struct http_setup setup = { .ca_file = c->setup.ca_file,
+		.stop_fd = c->setup.stop_fd };
 
 	if (c->choice.ask == CHAIN_PROCESS)
-		return process_ask(k, c->choice.command, deadline_ms, f);
+		return process_ask(
+		    k, c->choice.command, deadline_ms, c->setup.stop_fd, f);
 	if (c->http == NULL && http_open(&c->http, &setup, f) == -1)
 		return -1;
 	if (c->choice.ask == CHAIN_STS)
@@ -248,13 +254,14 @@ failed(struct creds *c, struct fault *f)
 	return -1;
 }
 
-/* Leaves temporary keys for the others; each can do without. */
+/* Leaves temporary keys for the others; each can do without.  Only a guest
+ * keeps them: its settings may be others than those of the service. */
 static void
 share(const struct creds *c)
 {
 	struct fault f = FAULT_INIT;
 
-	if (!c->setup.is_keeper || !is_set(c->setup.snapshot_file) ||
+	if (c->setup.is_guest || !is_set(c->setup.snapshot_file) ||
 	    c->keys.expires_at_ms == INT64_MAX)
 		return;
 	if (keys_save(&c->keys, c->setup.snapshot_file, &f) == -1)
@@ -334,16 +341,24 @@ creds_now(struct creds *c, const struct creds_keys **keys, struct fault *f)
 {
 	look_at_snapshot(c);
 	if (!are_good(&c->keys))
-		return none(c, f);
+		return fault_set(f, FAULT_DENIED, "no AWS credentials from %s",
+		    strcmp(c->choice.source, "none") == 0 ? "any source"
+							  : c->choice.source);
 	*keys = &c->keys;
 	return 0;
+}
+
+void
+creds_look(struct creds *c)
+{
+	look_at_files(c);
+	look_at_snapshot(c);
 }
 
 int
 creds_keep_fresh(struct creds *c, int64_t deadline_ms, struct fault *f)
 {
-	look_at_files(c);
-	look_at_snapshot(c);
+	creds_look(c);
 	if (!is_due(c))
 		return 0;
 	if (c->choice.ask != CHAIN_NOBODY && !rests(c))
@@ -359,8 +374,7 @@ creds_renew(struct creds *c, int64_t deadline_ms, struct fault *f)
 	memcpy(before, c->keys.id, sizeof before);
 	c->files_looked_ms = LONG_AGO_MS;
 	c->shared_looked_ms = LONG_AGO_MS;
-	look_at_files(c);
-	look_at_snapshot(c);
+	creds_look(c);
 	if (are_good(&c->keys) && strcmp(before, c->keys.id) != 0)
 		return 0;
 	if (c->choice.ask == CHAIN_NOBODY)

@@ -16,7 +16,7 @@
  * secret.  Temporary keys are renewed CREDS_AHEAD_MS before they end, or
  * when half of their life is over if that is later, by one process for all:
  * it writes them to a file (0600) which the others read.  Where nobody
- * does, each asks for itself, between requests.
+ * does, whoever may wait asks, and writes them for the others, too.
  */
 #ifndef AWS_CREDS_H
 #define AWS_CREDS_H
@@ -52,8 +52,8 @@ void creds_close(struct creds **c);
 /*
  * The keys to sign with now, lent until the next call here.  Never waits
  * for the network: reads the shared snapshot at most once a second, when
- * there is one.  FAULT_DENIED when there are none that are still good,
- * saying where was looked and what failed there.
+ * there is one.  FAULT_DENIED when there are none that are still good: its
+ * text may reach a client, so it names the source and nothing else.
  */
 int creds_now(struct creds *c, const struct creds_keys **keys, struct fault *f);
 
@@ -74,9 +74,15 @@ int64_t creds_due_ms(
  * something was due and could not be had; keys in hand that are still good
  * stay.  A source that failed rests (1 s, growing to 60 s): meanwhile this
  * fails only when there are no good keys.  Profile files that have changed
- * are read again.  Faults: DENIED, BUSY, SLOW, REMOTE, DISK, MEMORY.
+ * are read again.  Faults: DENIED, BUSY, SLOW, REMOTE, DISK, MEMORY.  They
+ * are for the log and for operators, and those of creds_renew are: they name
+ * files, and have the words of whoever was asked in details.
  */
 int creds_keep_fresh(struct creds *c, int64_t deadline_ms, struct fault *f);
+
+/* The half of it that waits for nobody: takes what the snapshot and the
+ * profile files hold by now. */
+void creds_look(struct creds *c);
 
 /*
  * S3 said that our keys have expired: looks whether the snapshot or the
@@ -87,7 +93,8 @@ int creds_keep_fresh(struct creds *c, int64_t deadline_ms, struct fault *f);
 int creds_renew(struct creds *c, int64_t deadline_ms, struct fault *f);
 
 /* Which source is configured ("environment", ... or "none"), without asking
- * it, and the region that the profile names, or "". */
+ * it, and the region that the profile names, or "": lent until the next call
+ * here that may read the profile again. */
 const char *creds_source(const struct creds *c);
 const char *creds_region(const struct creds *c);
 

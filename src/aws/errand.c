@@ -169,6 +169,8 @@ fields_of(const struct errand *e, struct sigv4_field fields[FIELDS_MAX],
 		    fields, n, "cache-control", VIEW(S3_CACHE_CONTROL));
 		n = add_field(
 		    fields, n, "x-amz-meta-sha256", view_str(op->sha256->hex));
+		if (op->if_none_match)
+			n = add_field(fields, n, "if-none-match", VIEW("*"));
 		return add_encryption(fields, n, e->with);
 	case S3_COPY:
 		buf_fmt(room, "/%s/", bucket_name(e->with->bucket));

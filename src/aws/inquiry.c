@@ -1,8 +1,14 @@
 #include "aws/inquiry.h"
 
+#include <arpa/inet.h>
+#include <poll.h>
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/file.h"
 #include "codec/text.h"
+
+enum { HOST_SIZE = 64 };
 
 static int64_t
 enough(const struct http_call *call, void *arg)
@@ -92,10 +98,58 @@ inquiry_read_token(
 }
 
 bool
-inquiry_pause(int64_t ms, int64_t deadline_ms)
+inquiry_pause(int64_t ms, int64_t deadline_ms, int stop_fd)
 {
-	if (clock_ticks_ms() + ms >= deadline_ms)
+	struct pollfd stop = { .fd = stop_fd > 0 ? stop_fd : -1,
+		.events = POLLIN };
+	const int64_t until_ms = clock_ticks_ms() + ms;
+	int64_t left_ms;
+
+	if (until_ms >= deadline_ms)
 		return false;
-	clock_sleep_ms(ms);
+	while ((left_ms = until_ms - clock_ticks_ms()) > 0)
+		if (poll(&stop, 1, (int)left_ms) > 0)
+			return false;
 	return true;
+}
+
+bool
+inquiry_host(const char *url, struct view *host)
+{
+	const size_t scheme = strncmp(url, "https://", 8) == 0  ? 8
+			      : strncmp(url, "http://", 7) == 0 ? 7
+								: 0;
+	const char *p = url + scheme;
+	size_t n, i;
+
+	for (i = 0; url[i] != '\0'; i++)
+		if (url[i] <= ' ' || url[i] > '~' || url[i] == '\\')
+			return false;
+	if (p[0] == '[')
+		n = strcspn(p, "]") + 1;
+	else
+		n = strcspn(p, ":/?#@");
+	if (scheme == 0 || n == 0 || n > strlen(p))
+		return false;
+	*host = (struct view){ p, n };
+	p += n;
+	if (p[0] == ':')
+		p += 1 + strspn(p + 1, "0123456789");
+	return p[0] == '\0' || p[0] == '/' || p[0] == '?';
+}
+
+bool
+inquiry_is_loopback(struct view host)
+{
+	struct in_addr address;
+	char text[HOST_SIZE];
+
+	if (text_same(host, VIEW("localhost")) || view_is(host, "[::1]"))
+		return true;
+	if (host.n >= HOST_SIZE)
+		return false;
+	memcpy(text, host.p, host.n);
+	text[host.n] = '\0';
+	return inet_pton(AF_INET, text, &address) == 1 &&
+	       ntohl(address.s_addr) >> 24 == 127;
 }

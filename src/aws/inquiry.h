@@ -38,7 +38,17 @@ int inquiry_check_token(struct view token, struct fault *f);
 int inquiry_read_token(
     const char *path, struct buf *text, struct view *token, struct fault *f);
 
-/* Waits before another try: false when there is no time for one. */
-bool inquiry_pause(int64_t ms, int64_t deadline_ms);
+/* Waits before another try: false when there is no time for one, or when
+ * stop_fd (0: none) is readable. */
+bool inquiry_pause(int64_t ms, int64_t deadline_ms, int stop_fd);
+
+/*
+ * The host of a URL, in its brackets if it has some; false unless the URL
+ * is http or https and nothing in it could be read in two ways.
+ */
+bool inquiry_host(const char *url, struct view *host);
+
+/* Is that host this one, so that what is sent there in clear stays here? */
+bool inquiry_is_loopback(struct view host);
 
 #endif

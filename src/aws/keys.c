@@ -161,8 +161,10 @@ keys_save(const struct creds_keys *k, const char *path, struct fault *f)
 	add_member(&b, "token", secret_reveal(&k->token));
 	add_member(&b, "source", view_str(k->source));
 	buf_fmt(&b, ",\"expires_at_ms\":%lld}\n", (long long)k->expires_at_ms);
-	if (buf_done(&b, f) == 0 && open_parent(path, &dir, &name, f) == 0)
+	if (buf_done(&b, f) == 0 && open_parent(path, &dir, &name, f) == 0) {
+		file_sweep_drafts(dir);
 		rc = file_replace(dir, name, buf_view(&b), f);
+	}
 	if (dir != -1)
 		(void)close(dir);
 	secret_buf_fini(&b);

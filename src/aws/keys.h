@@ -64,7 +64,8 @@ struct keys_mark {
 	struct timespec written;
 };
 
-/* Replaces the file at path: 0600, seen by others whole or not at all. */
+/* Replaces the file at path: 0600, seen by others whole or not at all.
+ * Sweeps what those who died at it have left in its folder. */
 int keys_save(const struct creds_keys *k, const char *path, struct fault *f);
 
 /*

@@ -1,6 +1,5 @@
 #include "aws/metadata.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 
 #include "aws/inquiry.h"
@@ -10,7 +9,6 @@
 #include "codec/text.h"
 
 enum {
-	HOST_SIZE = 64,
 	HEADER_MAX = INQUIRY_TOKEN_MAX + 64,
 	WORD_MAX = 64,
 	MESSAGE_MAX = 300,
@@ -19,54 +17,18 @@ enum {
 
 #define CONTAINER_HOST "http://169.254.170.2"
 
-/*
- * The host of a URL, in its brackets if it has some; false unless the URL
- * is http or https and nothing in it could be read in two ways.
- */
-static bool
-host_of(const char *url, struct view *host)
-{
-	const size_t scheme = strncmp(url, "https://", 8) == 0  ? 8
-			      : strncmp(url, "http://", 7) == 0 ? 7
-								: 0;
-	const char *p = url + scheme;
-	size_t n, i;
-
-	for (i = 0; url[i] != '\0'; i++)
-		if (url[i] <= ' ' || url[i] > '~' || url[i] == '\\')
-			return false;
-	if (p[0] == '[')
-		n = strcspn(p, "]") + 1;
-	else
-		n = strcspn(p, ":/?#@");
-	if (scheme == 0 || n == 0 || n > strlen(p))
-		return false;
-	*host = (struct view){ p, n };
-	p += n;
-	if (p[0] == ':')
-		p += 1 + strspn(p + 1, "0123456789");
-	return p[0] == '\0' || p[0] == '/' || p[0] == '?';
-}
-
 /* May the token be sent there in clear? */
 static bool
 is_near(struct view host)
 {
-	static const char *const agents[] = { "localhost", "169.254.170.2",
-		"169.254.170.23", "[::1]", "[fd00:ec2::23]" };
-	struct in_addr address;
-	char text[HOST_SIZE];
+	static const char *const agents[] = { "169.254.170.2", "169.254.170.23",
+		"[fd00:ec2::23]" };
 	size_t i;
 
 	for (i = 0; i < sizeof agents / sizeof agents[0]; i++)
 		if (text_same(host, view_str(agents[i])))
 			return true;
-	if (host.n >= HOST_SIZE)
-		return false;
-	memcpy(text, host.p, host.n);
-	text[host.n] = '\0';
-	return inet_pton(AF_INET, text, &address) == 1 &&
-	       ntohl(address.s_addr) >> 24 == 127;
+	return inquiry_is_loopback(host);
 }
 
 int
@@ -85,7 +47,7 @@ metadata_container_url(
 		buf_fmt(url, "%s", full);
 	if (buf_done(url, f) == -1)
 		return -1;
-	if (!host_of(buf_str(url), &host) ||
+	if (!inquiry_host(buf_str(url), &host) ||
 	    (is_relative && relative[0] != '/'))
 		return fault_in(f, FAULT_INPUT, variable, "not an address");
 	if (view_begins(buf_view(url), "https://") || is_near(host))
@@ -199,7 +161,7 @@ metadata_container(struct creds_keys *k, struct http *h,
 		if (container_try(k, h, agent, deadline_ms, &again, &why) == 0)
 			return 0;
 	} while (again && ++tries < METADATA_CONTAINER_TRIES &&
-		 inquiry_pause(PAUSE_MS, deadline_ms));
+		 inquiry_pause(PAUSE_MS, deadline_ms, agent->stop_fd));
 	*f = why;
 	return fault_while(f, "container");
 }

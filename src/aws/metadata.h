@@ -25,6 +25,7 @@ struct metadata_agent {
 	const char *url;
 	const char *token_file;     /* read anew each time; NULL or ""     */
 	const struct secret *token; /* else this; NULL: none is sent       */
+	int stop_fd;                /* as in http_setup: ends the pauses   */
 };
 
 int metadata_container(struct creds_keys *k, struct http *h,

@@ -35,6 +35,7 @@ struct s3_op {
 	int64_t size;                /* of the file                       */
 	const struct digest *sha256; /* of a PUT; kept as metadata        */
 	const char *media_type;      /* of a PUT                          */
+	bool if_none_match;          /* PUT: only where there is no object */
 	const char *source;          /* of a COPY: a key of this bucket   */
 	int64_t range_end;           /* of a GET: bytes 0 to this; -1: all */
 	/* GET: where the bytes go; -1 ends the operation, with the fault

@@ -253,10 +253,11 @@ drain(int *fd, struct buf *b, bool strict)
 /* Reads until the child itself has ended: who inherited its pipes from it
  * is not waited for. */
 static int
-listen_to(struct child *c, int64_t deadline_ms, struct fault *f)
+listen_to(struct child *c, int64_t deadline_ms, int stop_fd, struct fault *f)
 {
-	struct pollfd fds[3] = { { .events = POLLIN }, { .events = POLLIN },
-		{ .fd = c->pidfd, .events = POLLIN } };
+	struct pollfd fds[4] = { { .events = POLLIN }, { .events = POLLIN },
+		{ .fd = c->pidfd, .events = POLLIN },
+		{ .fd = stop_fd > 0 ? stop_fd : -1, .events = POLLIN } };
 	int64_t left_ms;
 	int ready;
 
@@ -267,9 +268,11 @@ listen_to(struct child *c, int64_t deadline_ms, struct fault *f)
 		fds[0].fd = c->out;
 		fds[1].fd = c->err;
 		ready =
-		    poll(fds, 3, left_ms < INT_MAX ? (int)left_ms : INT_MAX);
+		    poll(fds, 4, left_ms < INT_MAX ? (int)left_ms : INT_MAX);
 		if (ready == -1 && errno != EINTR)
 			return fault_sys(f, FAULT_DISK, "wait for it");
+		if (ready > 0 && fds[3].revents != 0)
+			return fault_set(f, FAULT_BUSY, "told to stop");
 		drain(&c->out, &c->reply, true);
 		drain(&c->err, &c->said, false);
 		if (c->reply.spoilt)
@@ -354,7 +357,7 @@ end(struct child *c)
 
 int
 process_ask(struct creds_keys *k, struct view command, int64_t deadline_ms,
-    struct fault *f)
+    int stop_fd, struct fault *f)
 {
 	struct child c = { .pidfd = -1,
 		.out = -1,
@@ -371,8 +374,8 @@ process_ask(struct creds_keys *k, struct view command, int64_t deadline_ms,
 	if (rc == 0)
 		rc = start(&c, words.words, f);
 	if (rc == 0)
-		rc = listen_to(
-		    &c, deadline_ms < last_ms ? deadline_ms : last_ms, f);
+		rc = listen_to(&c,
+		    deadline_ms < last_ms ? deadline_ms : last_ms, stop_fd, f);
 	status = reap(&c, rc == -1);
 	if (rc == 0)
 		rc = check_status(&c, status, f);

@@ -33,12 +33,13 @@ int process_split(
 
 /*
  * Sets the empty k to what the command prints: a JSON object with Version
- * 1.  Kills it at deadline_ms (clock_ticks_ms) or after PROCESS_MS.
+ * 1.  Kills it at deadline_ms (clock_ticks_ms), after PROCESS_MS, or once
+ * stop_fd (0: none) is readable (FAULT_BUSY).
  * FAULT_INPUT (the command), FAULT_REMOTE (it failed: the first line of its
  * standard error in details; or it printed something else), FAULT_SLOW,
  * FAULT_DISK (no process can be had).
  */
 int process_ask(struct creds_keys *k, struct view command, int64_t deadline_ms,
-    struct fault *f);
+    int stop_fd, struct fault *f);
 
 #endif

@@ -93,18 +93,22 @@ wake(struct s3 *s, struct fault *f)
 
 /* --- after an attempt --- */
 
+/* The budget is for waits that will be slept. */
 static int64_t
 wait_for_retry(struct task *t)
 {
 	const bool throttled = t->errand.verdict.next == VERDICT_LATER;
+	const int64_t wait_ms = retry_wait_ms(
+	    t->retries, throttled, errand_asked_wait_ms(&t->errand));
 
-	if (t->is_probe || t->retries + 1 >= t->s->setup.attempts)
+	if (t->is_probe || t->retries + 1 >= t->s->setup.attempts ||
+	    wait_ms >= t->deadline_ms - clock_ticks_ms())
 		return HTTP_ENOUGH;
 	t->taken = retry_take(&t->s->retry, throttled);
 	if (t->taken == 0)
 		return HTTP_ENOUGH;
-	return retry_wait_ms(
-	    t->retries++, throttled, errand_asked_wait_ms(&t->errand));
+	t->retries++;
+	return wait_ms;
 }
 
 /* Puts right what S3 found wrong with us: would another attempt differ? */

@@ -23,8 +23,9 @@
  * us, though there be no such key; DOWN when it is THROTTLED, BUSY or SLOW,
  * unless we were told to stop, or it had less than S3_PATIENCE_MS for a whole
  * reply; DENIED when it refuses us.  Nothing, when it is a HEAD's 404 or 403
- * (the bucket may be missing, or the key), AccessDenied (it may be about one
- * key), REMOTE, or a fault of our own.
+ * (the bucket may be missing, or the key), AccessDenied or a 403 of a word
+ * that we do not know (it may be about one key), REMOTE, or a fault of our
+ * own.
  */
 #ifndef AWS_S3_H
 #define AWS_S3_H
@@ -44,7 +45,8 @@ enum {
 
 struct s3; /* opaque; one thread at a time */
 
-/* All texts: lent as long as the s3 lives; NULL or "" is not set. */
+/* All texts: lent as long as the s3 lives, but the region, which is copied;
+ * NULL or "" is not set. */
 struct s3_setup {
 	const char *bucket;
 	const char *region;

@@ -7,11 +7,10 @@
 /*
  * The low-level interface, which OpenSSL 3 deprecates, and here alone: its
  * states are plain values, so HMAC goes on from a copied midstate and cannot
- * fail.  A presigned URL so costs 1.55 times the bare compressions (OpenSSL
- * 3.0, SHA extensions), and 1.8 times with all that the service adds; EVP,
- * fetched once and its contexts kept, would add 0.2, as each
- * EVP_MD_CTX_copy_ex allocates: too near the limit of twice.
- * tests/tools/presign_speed.c measures it.
+ * fail.  EVP, fetched once and its contexts kept, would allocate in each
+ * EVP_MD_CTX_copy_ex, which brings a presigned URL too near the limit of
+ * twice its bare compressions.  tests/tools/presign_speed.c measures it;
+ * docs/PERFORMANCE.md has the figures.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/sha.h>

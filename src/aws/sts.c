@@ -189,8 +189,9 @@ sts_web_identity(struct creds_keys *k, struct http *h,
 		why = FAULT_INIT;
 		if (sts_try(k, h, role, deadline_ms, &again, &why) == 0)
 			return 0;
-	} while (again && ++tries < STS_TRIES &&
-		 inquiry_pause(http_backoff_ms(tries), deadline_ms));
+	} while (
+	    again && ++tries < STS_TRIES &&
+	    inquiry_pause(http_backoff_ms(tries), deadline_ms, role->stop_fd));
 	*f = why;
 	return fault_while(f, "web identity");
 }

@@ -19,6 +19,7 @@ struct sts_role {
 	const char *session;    /* its name in STS's records               */
 	const char *token_file; /* read anew for each attempt, links too   */
 	const char *url;        /* of STS                                  */
+	int stop_fd;            /* as in http_setup: ends the pause        */
 };
 
 /*

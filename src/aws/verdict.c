@@ -83,7 +83,8 @@ static const struct rule rules[] = {
 	{ 307, NULL, FAULT_REMOTE, VERDICT_REGION, STATE_UNKNOWN, redirect },
 	{ 308, NULL, FAULT_REMOTE, VERDICT_ENOUGH, STATE_UNKNOWN, redirect },
 	{ 401, NULL, FAULT_DENIED, VERDICT_ENOUGH, STATE_DENIED, refused },
-	{ 403, NULL, FAULT_DENIED, VERDICT_ENOUGH, STATE_DENIED, refused },
+	/* A word we do not know may be about one object. */
+	{ 403, NULL, FAULT_DENIED, VERDICT_ENOUGH, STATE_UNKNOWN, refused },
 	{ 408, NULL, FAULT_SLOW, VERDICT_AGAIN, STATE_DOWN, late },
 	{ 409, NULL, FAULT_CONFLICT, VERDICT_ENOUGH, STATE_UP, raced },
 	{ 412, NULL, FAULT_CONFLICT, VERDICT_ENOUGH, STATE_UP, "a precondition failed" },
@@ -178,11 +179,18 @@ rule_of(int status, const char *code)
 	return r;
 }
 
+/* A 404 without a word.  Anybody between us and S3 can send one, but S3's
+ * has the id of the request. */
+static const struct rule *
+rule_of_nothing(const struct verdict_reply *r)
+{
+	return r->request_id.n > 0 && text_trim(r->body).n == 0 ? &absent
+								: &not_s3;
+}
+
 static const struct rule *
 rule_of_head(int status, const char *region)
 {
-	if (status == 404)
-		return &absent;
 	if (status == 403)
 		return &denied_head;
 	if (status == 400)
@@ -209,10 +217,10 @@ judge(const struct verdict_reply *r, const struct verdict *v, bool copied)
 		return &not_s3;
 	if (is_fine)
 		return &done;
+	if (r->status == 404 && v->code[0] == '\0')
+		return rule_of_nothing(r);
 	if ((r->asked & VERDICT_BODILESS) != 0)
 		return rule_of_head(r->status, v->region);
-	if (r->status == 404 && v->code[0] == '\0')
-		return text_trim(r->body).n == 0 ? &absent : &not_s3;
 	return rule_of(r->status, v->code);
 }
 

@@ -1,5 +1,6 @@
 #include "base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -236,6 +237,24 @@ file_draft_sweep(int dir, const char *name)
 	swept = is_orphan(fd, dir, name) && unlinkat(dir, name, 0) == 0;
 	(void)close(fd);
 	return swept;
+}
+
+void
+file_sweep_drafts(int dir)
+{
+	/* Opened anew: the place in the list belongs to the open folder. */
+	const int own = open_at(dir, ".", O_RDONLY | O_DIRECTORY);
+	DIR *list = own == -1 ? NULL : fdopendir(own);
+	const struct dirent *entry;
+
+	if (list == NULL) {
+		if (own != -1)
+			(void)close(own);
+		return;
+	}
+	while ((entry = readdir(list)) != NULL)
+		(void)file_draft_sweep(dir, entry->d_name);
+	(void)closedir(list);
 }
 
 /*

@@ -57,6 +57,9 @@ int file_replace(
  */
 bool file_draft_sweep(int dir, const char *name);
 
+/* Does so with all drafts in dir.  What cannot be listed stays. */
+void file_sweep_drafts(int dir);
+
 /* Makes the folder and its missing parents, 0750, each one durable. */
 int file_make_folders(const char *path, struct fault *f);
 

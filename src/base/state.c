@@ -15,7 +15,7 @@
 #include "base/file.h"
 
 enum {
-	LAYOUT_VERSION = 2, /* another one for every change of the layout   */
+	LAYOUT_VERSION = 3, /* another one for every change of the layout   */
 	ABSENT_SLOTS = 4096,
 	REGION_WORDS = STATE_REGION_SIZE / 8,
 	FILE_MODE = 0600,
@@ -44,6 +44,7 @@ struct layout {
 	word news;        /* the last verdict and when it came        */
 	word change;      /* the first that was like it               */
 	word clock_offset_ms;
+	word clock_gap_ms; /* our two clocks, apart, when it was learnt */
 	word region_check; /* of region and whose; a torn one does not fit */
 	word region[REGION_WORDS];
 	word absent[ABSENT_SLOTS]; /* tag << 32 | time in units        */
@@ -55,11 +56,12 @@ _Static_assert(ATOMIC_LONG_LOCK_FREE == 2 && ATOMIC_LLONG_LOCK_FREE == 2 &&
     "words of 64 bits need no lock");
 _Static_assert(STATE_DENIED >> VERDICT_BITS == 0, "a verdict fits its bits");
 _Static_assert(
-    sizeof(struct layout) == 64 + STATE_REGION_SIZE + 8 * ABSENT_SLOTS,
+    sizeof(struct layout) == 72 + STATE_REGION_SIZE + 8 * ABSENT_SLOTS,
     "no padding");
 
 struct state {
-	struct layout *file; /* mapped, ours to unmap */
+	struct layout *file; /* mapped, ours to unmap     */
+	bool listens;        /* what we write stays with us */
 };
 
 static int
@@ -69,9 +71,10 @@ failed(struct fault *f, const char *doing)
 	    "%s %s", doing, file_name);
 }
 
-/* Maps the open file: NULL, without a fault, when it is not of our layout. */
+/* Maps the open file, as `sharing` says (see mmap): NULL, without a fault,
+ * when it is not of our layout. */
 static int
-map_open(struct layout **out, int fd, struct fault *f)
+map_open(struct layout **out, int fd, int sharing, struct fault *f)
 {
 	struct layout *file;
 	struct stat st;
@@ -81,8 +84,7 @@ map_open(struct layout **out, int fd, struct fault *f)
 		return failed(f, "look at");
 	if (!S_ISREG(st.st_mode) || st.st_size != sizeof *file)
 		return 0;
-	file =
-	    mmap(NULL, sizeof *file, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	file = mmap(NULL, sizeof *file, PROT_READ | PROT_WRITE, sharing, fd, 0);
 	if (file == MAP_FAILED)
 		return failed(f, "map");
 	if (file->magic == magic && file->version == LAYOUT_VERSION &&
@@ -94,7 +96,7 @@ map_open(struct layout **out, int fd, struct fault *f)
 }
 
 /* Maps the file of that name: NULL, without a fault, when there is none of
- * our layout. */
+ * our layout, or one that is somebody else's. */
 static int
 map_named(struct layout **out, int dir, struct fault *f)
 {
@@ -104,13 +106,24 @@ map_named(struct layout **out, int dir, struct fault *f)
 	int rc;
 
 	*out = NULL;
-	if (fd == -1 && (errno == ENOENT || errno == ELOOP || errno == ENXIO))
+	if (fd == -1 && (errno == ENOENT || errno == ELOOP || errno == ENXIO ||
+			    errno == EACCES))
 		return 0;
 	if (fd == -1)
 		return failed(f, "open");
-	rc = map_open(out, fd, f);
+	rc = map_open(out, fd, MAP_SHARED, f);
 	(void)close(fd);
 	return rc;
+}
+
+static void
+begin(struct layout *fresh)
+{
+	fresh->magic = magic;
+	fresh->version = LAYOUT_VERSION;
+	fresh->size = sizeof *fresh;
+	MUST(getrandom(fresh->seed, sizeof fresh->seed, 0) ==
+	     (ssize_t)sizeof fresh->seed);
 }
 
 /* Makes the file under its name, where there is none or a useless one; the
@@ -124,11 +137,8 @@ make_named(int dir, struct fault *f)
 
 	if (fresh == NULL)
 		return fault_set(f, FAULT_MEMORY, "make %s", file_name);
-	fresh->magic = magic;
-	fresh->version = LAYOUT_VERSION;
-	fresh->size = sizeof *fresh;
-	MUST(getrandom(fresh->seed, sizeof fresh->seed, 0) ==
-	     (ssize_t)sizeof fresh->seed);
+	begin(fresh);
+	file_sweep_drafts(dir);
 	if (file_draft_open(&d, dir, f) == -1)
 		goto out;
 	if (fchmod(d.fd, FILE_MODE) == -1 ||
@@ -217,11 +227,55 @@ state_open(struct state **out, const char *folder, struct fault *f)
 	return 0;
 }
 
+/* What is there, for reading; or NULL. */
+static struct layout *
+map_aside(const char *folder)
+{
+	struct fault none = FAULT_INIT;
+	struct layout *file = NULL;
+	int dir = -1, fd;
+
+	if (file_open_folder(folder, &dir, &none) == -1)
+		return NULL;
+	fd = openat(
+	    dir, file_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	(void)close(dir);
+	if (fd == -1)
+		return NULL;
+	(void)map_open(&file, fd, MAP_PRIVATE, &none);
+	(void)close(fd);
+	return file;
+}
+
+int
+state_listen(struct state **out, const char *folder, struct fault *f)
+{
+	struct state *s = calloc(1, sizeof *s);
+
+	if (s == NULL)
+		return fault_set(f, FAULT_MEMORY, "open %s", file_name);
+	s->listens = true;
+	s->file = map_aside(folder);
+	if (s->file == NULL) {
+		s->file = mmap(NULL, sizeof *s->file, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (s->file == MAP_FAILED) {
+			free(s);
+			return failed(f, "map");
+		}
+		begin(s->file);
+	}
+	*out = s;
+	return 0;
+}
+
 int
 state_follow(struct state *s, const char *folder, struct fault *f)
 {
 	struct layout *file;
 
+	if (s->listens)
+		return 0;
 	if (map_in(&file, folder, f) == -1)
 		return -1;
 	(void)munmap(s->file, sizeof *s->file);
@@ -331,19 +385,35 @@ is_offset(int64_t offset_ms)
 	return offset_ms >= -max_ms && offset_ms <= max_ms;
 }
 
+/* Changes only when our clock is set, and when the host begins anew. */
+static int64_t
+clock_gap_ms(void)
+{
+	return clock_now_ms() - clock_ticks_ms();
+}
+
 void
 state_tell_clock_offset(struct state *s, int64_t offset_ms)
 {
-	if (is_offset(offset_ms))
-		write_word(&s->file->clock_offset_ms, (uint64_t)offset_ms);
+	if (!is_offset(offset_ms))
+		return;
+	write_word(&s->file->clock_gap_ms, (uint64_t)clock_gap_ms());
+	write_word(&s->file->clock_offset_ms, (uint64_t)offset_ms);
 }
 
 int64_t
 state_clock_offset_ms(const struct state *s)
 {
 	const int64_t offset_ms = (int64_t)read_word(&s->file->clock_offset_ms);
+	uint64_t moved_ms; /* either way: a negative one wraps */
 
-	return is_offset(offset_ms) ? offset_ms : 0;
+	/* Asked before each signature, and most clocks are right. */
+	if (offset_ms == 0 || !is_offset(offset_ms))
+		return 0;
+	moved_ms = (uint64_t)clock_gap_ms() - read_word(&s->file->clock_gap_ms);
+	return moved_ms + STATE_CLOCK_SET_MS <= 2 * STATE_CLOCK_SET_MS
+		   ? offset_ms
+		   : 0;
 }
 
 static uint64_t

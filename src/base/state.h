@@ -5,8 +5,9 @@
  * Every word is one relaxed atomic: a reader sees an old or a new one,
  * never a torn one, and nobody waits.  What it holds is news, not truth:
  * losing it costs some questions to S3 and nothing else.  Times in it are
- * of the clock that only grows, so one from before a restart of the host
- * (later than now) counts as none.
+ * of the clock that only grows, and begins anew with the host: one that is
+ * later than now counts as none.  So that none from before a restart is ever
+ * taken for new, the folder should be one that a restart empties.
  */
 #ifndef BASE_STATE_H
 #define BASE_STATE_H
@@ -21,6 +22,7 @@ enum {
 	STATE_ABSENT_MS = 5000,        /* so long is "not there" believed,
 					  give or take 5%                   */
 	STATE_OFFSET_MAX_DAYS = 36525, /* a clock offset over it is none   */
+	STATE_CLOCK_SET_MS = 2000,     /* our clock moved by more: was set */
 	STATE_REGION_SIZE = 64         /* of a region's name and its NUL     */
 };
 
@@ -28,10 +30,11 @@ struct state; /* opaque; may be shared by threads and processes */
 
 /*
  * Opens folder/state, making both when needed (0750 and 0600).  A file of
- * another layout or size, a link, a pipe or a socket of that name is made
- * anew: the processes that have the old one mapped go on with it.  Who come
- * at once get the same file; for that they wait on a lock of the folder, at
- * most five seconds.  FAULT_DISK, FAULT_FULL, FAULT_MEMORY.
+ * another layout or size, one that we may not open, a link, a pipe or a
+ * socket of that name is made anew, and the drafts of those who died making
+ * it are swept: the processes that have the old one mapped go on with it.  Who
+ * come at once get the same file; for that they wait on a lock of the folder,
+ * at most five seconds.  FAULT_DISK, FAULT_FULL, FAULT_MEMORY.
  *
  * The folder is the administrator's and ours: who makes the file shorter
  * while it is mapped kills those who read it (SIGBUS).
@@ -40,10 +43,18 @@ int state_open(struct state **out, const char *folder, struct fault *f);
 void state_close(struct state **s);
 
 /*
+ * For who has other settings than the service, perhaps, as an operator's
+ * command: hears what the others tell, and what it tells itself stays with
+ * it.  Makes nothing: without a file that it may read, nothing is known.
+ * FAULT_MEMORY.
+ */
+int state_listen(struct state **out, const char *folder, struct fault *f);
+
+/*
  * Goes over to the file that has the name now, or makes one, as state_open
  * does: whoever did not begin with it hears no more news from those who did.
  * After a failure, which is as state_open's, the old file is kept.  No other
- * thread may use s meanwhile.
+ * thread may use s meanwhile.  Who listens stays where it is.
  */
 int state_follow(struct state *s, const char *folder, struct fault *f);
 
@@ -66,8 +77,9 @@ const char *state_storage_word(enum state_storage storage); /* "up" */
 int64_t state_news_age_ms(const struct state *s);
 int64_t state_change_age_ms(const struct state *s);
 
-/* What to add to our clock to have S3's; 0 until somebody learnt it.  One
- * of over STATE_OFFSET_MAX_DAYS, either way, is not learnt. */
+/* What to add to our clock to have S3's; 0 until somebody learnt it, and
+ * again once our clock was set or the host began anew.  One of over
+ * STATE_OFFSET_MAX_DAYS, either way, is not learnt. */
 void state_tell_clock_offset(struct state *s, int64_t offset_ms);
 int64_t state_clock_offset_ms(const struct state *s);
 

@@ -8,6 +8,8 @@
 
 enum { REQUEST_ID_MAX = 64, UUID_LENGTH = 36 };
 
+const struct job_id job_id_none = { "" };
+
 void
 image_id_make(struct image_id *out)
 {

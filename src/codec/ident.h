@@ -20,6 +20,8 @@ struct job_id {
 	char text[IDENT_MAX + 1]; /* "" is no job: the image stands alone */
 };
 
+extern const struct job_id job_id_none;
+
 /* A new random id (RFC 4122 version 4, lower case). */
 void image_id_make(struct image_id *out);
 

@@ -57,7 +57,6 @@ static int
 add_image(struct db *db, const char *how, const struct catalogue_image *image,
     int64_t due_ms, struct fault *f)
 {
-	static const struct job_id alone = { "" };
 	struct db_query q = db_ask(db, how);
 
 	db_give_text(&q, view_str(image->id.text));
@@ -78,7 +77,7 @@ add_image(struct db *db, const char *how, const struct catalogue_image *image,
 	if (db_run(&q, f) == -1)
 		return -1;
 	return objects_add(
-	    db, &image->id, &alone, image->sniff.kind, due_ms, f);
+	    db, &image->id, &job_id_none, image->sniff.kind, due_ms, f);
 }
 
 int

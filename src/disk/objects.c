@@ -19,7 +19,8 @@ static const char *const words[] = {
 /* What read_object reads: o may be absent, i may not. */
 #define OBJECT                                                                 \
 	"i.extension, i.bytes, i.sha256, coalesce(o.state, ''), o.attempts,"   \
-	" o.next_attempt_at, EXISTS (SELECT 1 FROM objects AS a WHERE "        \
+	" o.next_attempt_at, o.queued_at, EXISTS (SELECT 1 FROM objects AS a " \
+	"WHERE "                                                               \
 	"a.image_id = i.id AND"                                                \
 	" a.job_id = '' AND a.state = 'done')"
 
@@ -107,17 +108,21 @@ static const char summary[] =
     " min(iif(next_attempt_at < ?1, nullif(queued_at, 0), NULL))"
     " FROM objects GROUP BY state";
 
+#define JOB_FOLDER "/intermediate/character_reference/"
+
+const char objects_alone[] = "character_references/";
+const char objects_jobs[] = "videos/";
+
 void
 objects_prefix(char out[OBJECTS_KEY_SIZE], const struct image_id *id,
     const struct job_id *job)
 {
 	if (job->text[0] == '\0')
-		(void)snprintf(out, OBJECTS_KEY_SIZE,
-		    "character_references/%s.", id->text);
+		(void)snprintf(
+		    out, OBJECTS_KEY_SIZE, "%s%s.", objects_alone, id->text);
 	else
-		(void)snprintf(out, OBJECTS_KEY_SIZE,
-		    "videos/%s/intermediate/character_reference/%s.", job->text,
-		    id->text);
+		(void)snprintf(out, OBJECTS_KEY_SIZE, "%s%s" JOB_FOLDER "%s.",
+		    objects_jobs, job->text, id->text);
 }
 
 void
@@ -130,6 +135,50 @@ objects_key(char out[OBJECTS_KEY_SIZE], const struct image_id *id,
 	n = strlen(out);
 	(void)snprintf(
 	    out + n, OBJECTS_KEY_SIZE - n, "%s", sniff_extension(kind));
+}
+
+/* Takes a prefix off *v; false when it has none such. */
+static bool
+skip(struct view *v, const char *prefix)
+{
+	const struct view p = view_str(prefix);
+
+	if (!view_begins(*v, prefix))
+		return false;
+	v->p += p.n;
+	v->n -= p.n;
+	return true;
+}
+
+bool
+objects_parse_key(struct view key, struct object *out)
+{
+	struct view rest = key, job, id, extension;
+	struct fault ignored = FAULT_INIT;
+
+	*out = (struct object){ .state = OBJECTS_NONE };
+	if (skip(&rest, objects_jobs)) {
+		if (!text_split(&rest, '/', &job) ||
+		    job_id_parse(&out->job, job, &ignored) == -1 ||
+		    !skip(&rest, &JOB_FOLDER[1]))
+			return false;
+	} else if (!skip(&rest, objects_alone)) {
+		return false;
+	}
+	extension = rest;
+	return text_split(&extension, '.', &id) &&
+	       image_id_parse(&out->id, id, &ignored) == 0 &&
+	       sniff_of_extension(extension, &out->kind) &&
+	       view_is(extension, sniff_extension(out->kind));
+}
+
+bool
+objects_may_be(const struct object *o, int64_t bytes, const char *sha256)
+{
+	if (o->bytes > 0 && bytes >= 0 && o->bytes != bytes)
+		return false;
+	return o->sha256.hex[0] == '\0' || sha256[0] == '\0' ||
+	       strcmp(o->sha256.hex, sha256) == 0;
 }
 
 /* Begins a statement whose first two values say whose object it is. */
@@ -168,7 +217,8 @@ read_object(struct db_query *q, struct object *out, struct fault *f)
 		return -1;
 	out->bytes = db_number(q, 1);
 	out->attempts = (int)db_number(q, 4);
-	out->is_alone_done = db_flag(q, 6);
+	out->queued_ms = db_number(q, 6);
+	out->is_alone_done = db_flag(q, 7);
 	out->sha256.hex[0] = '\0';
 	if (sha256.n < sizeof out->sha256.hex)
 		(void)snprintf(
@@ -196,8 +246,8 @@ read_next(struct db_query *q, struct object *out, bool *usable, struct fault *f)
 		return rc;
 	rc = read_object(q, out, f);
 	*usable = rc == 1;
-	if (rc == -1 || db_text(q, 7, &id, f) == -1 ||
-	    db_text(q, 8, &job, f) == -1)
+	if (rc == -1 || db_text(q, 8, &id, f) == -1 ||
+	    db_text(q, 9, &job, f) == -1)
 		return -1;
 	out->job.text[0] = '\0';
 	if (image_id_parse(&out->id, id, &why) == -1 ||
@@ -578,7 +628,7 @@ objects_errors(
 	while ((rc = read_next(&q, &object, &usable, f)) == 1) {
 		if (!usable)
 			continue;
-		if (db_text(&q, 9, &error, f) == -1 ||
+		if (db_text(&q, 10, &error, f) == -1 ||
 		    each(arg, &object, error, f) == -1) {
 			rc = -1;
 			break;

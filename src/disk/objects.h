@@ -53,9 +53,24 @@ struct object {
 	struct digest sha256; /* hex "": not known          */
 	enum objects_state state;
 	int attempts;
+	int64_t queued_ms;  /* since when it waits; 0: not known */
 	bool is_lazy;       /* it waits, and for a first GET   */
 	bool is_alone_done; /* its image's object alone is done */
 };
+
+/* How all our keys begin: prefixes to list. */
+extern const char objects_alone[], objects_jobs[];
+
+/* Is this one of our keys?  Whose it is, and of what kind, stands in *out
+ * then.  Ids that we would not make or accept, and other things of a job,
+ * are not ours. */
+bool objects_parse_key(struct view key, struct object *out);
+
+/*
+ * May these be the image's bytes?  What is not known of the image, bytes
+ * below 0, and a sha256 of "" speak for it; what both sides know must agree.
+ */
+bool objects_may_be(const struct object *o, int64_t bytes, const char *sha256);
 
 /* One object, and whether its image is known at all (*known; kind, bytes
  * and sha256 are then filled in). */

@@ -117,31 +117,26 @@ store_folder(const struct store *st)
 	return st->dir;
 }
 
-/* A folder that was replaced under us is opened anew; one that was removed
- * is left for the next image to make. */
-static bool
-follow_folder(struct store *st)
+void
+store_follow(struct store *st)
 {
 	struct fault f = FAULT_INIT;
 	int dir;
 
 	if (file_is_folder(st->dir, st->path) ||
 	    file_open_folder(st->path, &dir, &f) == -1)
-		return false;
+		return;
 	(void)close(st->dir);
 	st->dir = dir;
-	return true;
 }
 
 int64_t
 store_size(struct store *st, const struct image_id *id, enum sniff_kind kind)
 {
 	char name[STORE_NAME_SIZE];
-	int64_t n;
 
 	store_name(name, id, kind);
-	n = file_size(st->dir, name);
-	return n < 0 && follow_folder(st) ? file_size(st->dir, name) : n;
+	return file_size(st->dir, name);
 }
 
 /* A draft shows more than the numbers do: a folder that is read-only or

@@ -43,7 +43,15 @@ int store_sync(struct store *st, struct fault *f);
 int store_get(struct store *st, const struct image_id *id, enum sniff_kind kind,
     struct buf *out, struct fault *f);
 
-/* The folder, open as long as the store is: for who streams from it. */
+/*
+ * Opens a folder anew that was replaced under us; one that was removed is
+ * left for the next image to make (store_guard).  For the beginning of a
+ * request or a batch: what store_folder gave before is void.
+ */
+void store_follow(struct store *st);
+
+/* The folder, open until store_follow or store_guard: for who streams from
+ * it. */
 int store_folder(const struct store *st);
 
 /* Bytes of the image's file, or -1 when there is none. */

@@ -1,6 +1,6 @@
 /*
  * http - runs a batch of HTTP requests together, with deadlines and
- * retries.  The only user of libcurl.
+ * retries.  With net/attempt below it, the only user of libcurl.
  *
  * The caller fills in what to ask; http_run runs all calls on one curl
  * multi and returns when each has its answer, its fault, or the deadline
@@ -24,8 +24,8 @@
 
 #include <stdint.h>
 
-#include "base/buf.h"
 #include "base/fault.h"
+#include "net/call.h"
 
 struct http; /* opaque; one thread at a time */
 
@@ -46,65 +46,6 @@ struct http_setup {
 				  * "told to stop", asks no judge, and
 				  * returns; 0: none                       */
 };
-
-enum http_method { HTTP_POST, HTTP_GET, HTTP_HEAD, HTTP_PUT, HTTP_DELETE };
-
-enum {
-	HTTP_HEADERS_MAX = 16,
-	HTTP_REPLY_HEADERS_MAX = 16 << 10 /* for http_call.reply_headers */
-};
-
-struct http_call {
-	/* asked: lent until http_run returns */
-	enum http_method method;
-	const char *url;
-	const char *headers[HTTP_HEADERS_MAX]; /* "Name: value", or NULL   */
-	const char *budget_header; /* "Name", sent in each attempt with the
-				    * seconds left, rounded up; or NULL    */
-	struct view body;          /* of a POST or PUT                     */
-
-	/*
-	 * A body that is read as it is sent: body_size bytes, by source,
-	 * which reads up to n bytes from offset and returns how many.  -1, or
-	 * 0 though more was promised, ends the attempt with the fault it set
-	 * in the call, else as REMOTE.  NULL: `body` it is.
-	 */
-	int64_t (*source)(
-	    struct http_call *call, char *p, size_t n, int64_t offset);
-	int64_t body_size;
-
-	/*
-	 * Takes the body of a reply with a 2xx status, piece by piece, in
-	 * place of `reply`; -1 ends the attempt with the fault it set in the
-	 * call, else as REMOTE.  NULL: `reply`.
-	 */
-	int (*sink)(struct http_call *call, struct view bytes);
-
-	/*
-	 * Before each attempt, when `attempts` of them have been: may write
-	 * url (NULL until then), headers and body.  -1 ends the call with the
-	 * fault it must then have set.  NULL: nothing changes.
-	 */
-	int (*prepare)(struct http_call *call);
-	void *owner; /* of the call: for source, sink, prepare and judge */
-
-	/* answered */
-	int status;               /* 0: no reply; set also when it was cut    */
-	bool sent;                /* some of the last attempt left this host  */
-	int attempts;             /* started so far                           */
-	bool waited;              /* the wait before the next one is over     */
-	int64_t retry_after_ms;   /* what a Retry-After header said, else -1  */
-	struct buf reply;         /* set limit before; ended by the caller    */
-	struct buf reply_headers; /* raw; kept when its limit is not 0      */
-	struct fault fault;       /* NONE, or why there is no whole reply:
-				   * BUSY (no connection), REMOTE (broken, too
-				   * large), SLOW (deadline, stall), MEMORY    */
-};
-
-#define HTTP_CALL_INIT(reply_max)                                              \
-	((struct http_call){ .retry_after_ms = -1,                             \
-	    .reply = BUF_INIT(reply_max),                                      \
-	    .fault = FAULT_INIT })
 
 enum { HTTP_ENOUGH = -1 };
 
@@ -129,14 +70,6 @@ void http_close(struct http **h);
  */
 void http_run(struct http *h, struct http_call *calls, size_t n,
     int64_t deadline_ms, http_judge *judge, void *arg);
-
-/*
- * The first header of that name (in any letter case) of the last reply,
- * trimmed, lent by reply_headers: those of 1xx replies and trailers are not
- * kept.  False when it was not sent, or reply_headers has no limit.
- */
-bool http_header(
-    const struct http_call *call, const char *name, struct view *value);
 
 /*
  * Full jitter (a random time up to 1 s, 2 s, 4 s, then 8 s by attempt):

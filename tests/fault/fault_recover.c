@@ -65,12 +65,12 @@ refuse_one(enum refuse_kind kind, long n, int error)
 
 	begin(&l);
 	refuse_nth(kind, n, error);
-	CHECK(recover(l.st, l.db, &adopted, &f) == 0);
+	CHECK(recover(l.st, l.db, 0, &adopted, &f) == 0);
 	refused = refuse_end();
 	CHECK(adopted == (refused ? 0 : 1));
 	CHECK(has_row(&l) == !refused);
 	CHECK(store_size(l.st, &cat, SNIFF_PNG) == sizeof PNG - 1);
-	CHECK(recover(l.st, l.db, &adopted, &f) == 0);
+	CHECK(recover(l.st, l.db, 0, &adopted, &f) == 0);
 	CHECK(adopted == (refused ? 1 : 0) && has_row(&l));
 	end(&l);
 	CHECK(open_files() == files);

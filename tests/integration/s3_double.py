@@ -919,6 +919,13 @@ def corrupt(at: int = -1) -> Fault:
     return Fault("reply", act)
 
 
+def no_length() -> Fault:
+    """The reply does not say how long it is."""
+    def act(exchange: "Exchange"):
+        exchange.reply.is_xml = True  # which is sent in chunks
+    return Fault("reply", act)
+
+
 def reused(request: Request) -> bool:
     """For `when`: not the first request of its connection."""
     return request.nth > 1

@@ -408,6 +408,30 @@ def test_a_row_whose_bytes_nobody_has_is_missing(town, job):
     (town.store / f"{lost}.png").unlink()
     assert statuses(associate(town, job, [lost, fine])) == ["missing",
                                                             "uploaded"]
+    [(state, error)] = town.rows("SELECT state, last_error FROM objects"
+                                 " WHERE image_id = ?", lost)
+    assert state == "failed" and "gone from the bucket" in error
+
+
+def test_an_image_that_is_gone_alone_is_brought_there_again(town, job):
+    """A job's copy fails for it, and the job gets the local bytes."""
+    [(image_id, data)] = kept(town).items()
+    persist(town, image_id)
+    del town.cloud.objects[key_of(image_id)]
+    assert statuses(associate(town, job, [image_id])) == ["uploaded"]
+    wait_until(lambda: key_of(image_id) in town.cloud.objects, "its return")
+    assert town.cloud.objects[key_of(image_id)].data == data
+
+
+def test_drafts_of_the_dead_are_swept_from_the_job_s_folder(town, job):
+    first, second = kept(town, 2)
+    associate(town, job, [first])
+    draft = copy_in(town, job, first).with_name(".draft-of-the-dead")
+    draft.write_bytes(b"half a pict")
+    other = draft.with_name("notes.txt")
+    other.write_bytes(b"somebody's")
+    assert statuses(associate(town, job, [second])) == ["uploaded"]
+    assert not draft.exists() and other.exists()
 
 
 def test_while_the_storage_is_down_all_are_queued_and_then_come(town, job):

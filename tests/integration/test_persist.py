@@ -3,6 +3,7 @@
 import concurrent.futures
 import contextlib
 import dataclasses
+import hashlib
 import json
 import os
 import pathlib
@@ -10,6 +11,7 @@ import sqlite3
 import subprocess
 import time
 import urllib.parse
+import uuid
 
 import pytest
 
@@ -256,6 +258,7 @@ class Wait:
     images: list[tuple[str, bytes]]
     answers: list[concurrent.futures.Future]
     gone: list[str]  # images that the bucket alone has
+    last: str  # one whose turn comes after theirs
     killed: bytes  # the image of a command that was killed
     command: concurrent.futures.Future
 
@@ -267,18 +270,20 @@ def timed(call, *arguments):
 
 
 def die_while_sending(one) -> bytes:
-    """Kills the command when it has sent an image's head: its bytes."""
+    """Kills the command when it has sent an image: its bytes."""
     data = pictures.png()
+    rule = one.cloud.on(stall("body"), method="PUT", key=key_of("killed"))
     (one.folder / "killed").write_bytes(data)
     command = subprocess.Popen(
         [houses.program("charref"), "persist", "killed",
          str(one.folder / "killed")], env=one.env, stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        one.cloud.wait_for(1, method="PUT", key=key_of("killed"))
+        rule.wait_taken()
     finally:
         command.kill()
         command.wait()
+        rule.drop()
     return data
 
 
@@ -290,19 +295,20 @@ def long_wait():
             concurrent.futures.ThreadPoolExecutor() as pool:
         images = kept(one, 2)
         (first, _), (second, _) = images
+        [(last, _)] = kept(one)
         gone = [image_id for image_id, _ in kept(one, 2)]
         for image_id in gone:
             assert persist(one, image_id).status == 200
             (one.store / f"{image_id}.png").unlink()
-        double.set_mode("hang")
         killed = die_while_sending(one)
+        double.set_mode("hang")
         patience = (LIMIT_S + 10) * SLOWNESS
         yield Wait(one, images, [
             pool.submit(persist, one, first, deadline=patience),
             pool.submit(one.http.post, {"job_id": "j", "image_ids": [second]},
                         "/api/mv/associate_character_images_with_job",
-                        deadline=patience)], gone, killed,
-            pool.submit(timed, one.charref, "associate", "k", *gone))
+                        deadline=patience)], gone, last, killed,
+            pool.submit(timed, one.charref, "associate", "k", *gone, last))
 
 
 def test_what_the_uploader_gave_up_is_begun_anew_by_asking(town):
@@ -433,6 +439,93 @@ def test_bytes_that_only_the_bucket_has_own_their_id(town, desk, found_by):
     key = key_of(image_id, "", "jpg")
     assert town.cloud.objects[key].data == data
     assert not town.cloud.asked("PUT", key)
+
+
+def test_an_image_of_another_host_owns_its_id(town, desk):
+    """Nobody here has heard of it: the bucket is asked first."""
+    data, other = pictures.jpeg(), pictures.jpeg()
+    key = key_of("far-away", "", "jpg")
+    town.cloud.put(key, data, "image/jpeg")
+    for bytes_ in (other, pictures.png()):
+        done = town.charref("persist", "far-away", lay(desk, "o", bytes_))
+        assert done.returncode == 1 and "other bytes" in done.stderr, done
+    assert town.charref("persist", "far-away", lay(desk, "same", data)) \
+        .returncode == 0
+    assert town.cloud.objects[key].data == data
+    assert not [r for r in town.cloud.asked("PUT") if "far-away" in r.key]
+
+
+@pytest.mark.parametrize("trouble", [reply(500, "InternalError"),
+                                     close("headers")], ids=["500", "cut"])
+def test_a_file_is_taken_though_the_bucket_does_not_say_whose_its_id_is(
+        town, desk, trouble):
+    image_id, data = f"in-vain-{uuid.uuid4()}", pictures.png()
+    town.cloud.on(trouble, method="GET", times=None,
+                  when=lambda r: image_id in r.query.get("prefix", ""))
+    path = lay(desk, "x", data)
+    town.charref("persist", image_id, path)
+    assert (town.store / f"{image_id}.png").read_bytes() == data
+    wait_until(lambda: key_of(image_id) in town.cloud.objects, "the upload",
+               15)
+
+
+def remembered_absent(one, image_id: str):
+    """The next one who looks for it does not ask the bucket."""
+    one.http.get(URL + image_id).must_fail(404, "NotFound")
+
+
+@pytest.mark.parametrize("digest", ["another", ""])
+def test_what_comes_to_the_bucket_meanwhile_is_not_overwritten(town, desk,
+                                                               digest):
+    image_id = f"meanwhile-{len(digest)}"
+    data, other = pictures.png(), pictures.png()
+    remembered_absent(town, image_id)
+    town.cloud.put(key_of(image_id), data).metadata |= {
+        "sha256": hashlib.sha256(data).hexdigest()} if digest else {}
+    done = town.charref("persist", image_id, lay(desk, "other", other))
+    assert done.returncode == 1, done
+    assert ("other bytes" if digest else "without a digest") in done.stderr
+    assert [r.status for r in town.cloud.asked("PUT", key_of(image_id))] \
+        == [412]
+    assert town.cloud.objects[key_of(image_id)].data == data
+    assert state_of(town, image_id) == "failed"
+
+
+def test_the_same_bytes_that_came_to_the_bucket_meanwhile_are_fine(town,
+                                                                   desk):
+    data = pictures.png()
+    remembered_absent(town, "meanwhile-same")
+    key = key_of("meanwhile-same")
+    town.cloud.put(key, data).metadata["sha256"] = \
+        hashlib.sha256(data).hexdigest()
+    done = town.charref("persist", "meanwhile-same", lay(desk, "s", data))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [r.status for r in town.cloud.asked("PUT", key)] == [412]
+
+
+def test_a_real_server_keeps_its_bytes_too(gateway, new_house):
+    """Ceph heeds If-None-Match."""
+    one = new_house(cloud=gateway, uploader=False)
+    data, image_id = pictures.png(), f"far-{uuid.uuid4()}"
+    remembered_absent(one, image_id)
+    gateway.client().put_object(
+        Bucket=gateway.bucket, Key=key_of(image_id), Body=data,
+        Metadata={"sha256": hashlib.sha256(data).hexdigest()})
+    done = one.charref("persist", image_id, lay(one.folder, "same", data))
+    assert done.returncode == 0, done
+    second = f"far-{uuid.uuid4()}"
+    remembered_absent(one, second)
+    gateway.client().put_object(
+        Bucket=gateway.bucket, Key=key_of(second), Body=data,
+        Metadata={"sha256": hashlib.sha256(data).hexdigest()})
+    done = one.charref("persist", second,
+                       lay(one.folder, "other", pictures.png()))
+    assert done.returncode == 1 and \
+        "bucket holds other bytes" in done.stderr, done
+    assert gateway.client().get_object(
+        Bucket=gateway.bucket, Key=key_of(second))["Body"].read() == data
+    for path in one.store.iterdir():
+        path.unlink()
 
 
 def bad_files(desk) -> dict[str, tuple[str, int, str]]:
@@ -680,15 +773,25 @@ def test_a_url_dies_when_it_was_said_to(town):
     assert fetch(url).status == 403
 
 
-def test_a_known_url_needs_no_storage(town):
-    """Presigning is arithmetic: it works while the storage is down."""
+@pytest.mark.parametrize("mode, word, status, error", [
+    ("refuse", "down", 503, "Unavailable"),
+    ("denied", "denied", 502, "StorageDenied")])
+def test_a_storage_that_is_down_has_no_urls(town, mode, word, status, error):
+    """They could be made, and would lead nowhere."""
     [(image_id, _)] = kept(town)
     persist(town, image_id)
-    town.cloud.set_mode("refuse")
-    settled(town, "down")
+    town.cloud.set_mode(mode)
+    settled(town, word)
+    for got in (ask_url(town, image_id), persist(town, image_id),
+                ask_url(town, "not-known")):
+        got.must_fail(status, error)
+    for verb in ("url", "persist"):
+        assert town.charref(verb, image_id).returncode == 1
+    town.cloud.set_mode("up")
+    settled(town, "up")
     assert ask_url(town, image_id).status == 200
-    assert town.charref("url", image_id).returncode == 0
-    ask_url(town, "not-known").must_fail(503, "Unavailable")
+    assert persist(town, image_id).status == 200
+    assert len(puts(town, key_of(image_id))) == 1
 
 
 def test_a_url_is_asked_for_by_get_or_head_and_a_good_id(town):
@@ -723,7 +826,9 @@ def test_a_storage_that_hangs_is_waited_for_no_longer_than_said(long_wait):
     for got in (alone, in_job):
         assert got.seconds < LIMIT_S + 2 * SLOWNESS
     done, seconds = long_wait.command.result()
-    assert done.stdout == "".join(f"{i}: failed\n" for i in long_wait.gone)
+    assert done.stdout == "".join(
+        f"{i}: failed\n" for i in [*long_wait.gone, long_wait.last])
+    assert state_of(one, long_wait.last, "k") == ""
     assert done.returncode == 1 and seconds < LIMIT_S + 2 * SLOWNESS
     settled(one, "down")
     now = persist(one, first)

@@ -13,8 +13,8 @@ import pictures
 import s3_double
 from house import SLOWNESS, wait_until
 from s3_double import S3Double, fetch
-from warehouse import (DAY_MS, a_depot, change, key_of, must_hold, now_ms,
-                       puts, state_of, states, stock, store_in, wait_done)
+from warehouse import (DAY_MS, a_depot, change, key_of, make_due, must_hold,
+                       now_ms, puts, state_of, states, stock, store_in, wait_done)
 
 FIGURES = ("adopted", "queued", "discovered", "confirmed", "conflicts",
            "lost")
@@ -86,6 +86,7 @@ def test_a_catalogue_that_is_lost_comes_back_from_folder_and_bucket(
         assert depot.rows("SELECT bytes, sha256 FROM images WHERE id = ?",
                           image_id) == [
             (len(data), hashlib.sha256(data).hexdigest())]
+    make_due(depot)  # else a worker that may live has its turn first
     depot.uploader.start()
     wait_done(depot)
     must_hold(double, here | both)
@@ -164,6 +165,21 @@ def test_conflicts_are_told_and_nothing_is_overwritten(depot, double):
     assert "other bytes" in state_of(depot, short)[2]
     assert double.objects[key_of(short)].data == b"short"
 
+
+@pytest.mark.parametrize("state", ["failed", "waiting"])
+def test_other_bytes_of_the_same_size_are_no_upload_that_nobody_recorded(
+        depot, double, state):
+    """The listing does not tell them from the image; their digest does."""
+    images = stock(depot, 2, state=state, attempts=3, error_at=1,
+                   last_error="the bucket holds other bytes under its key")
+    right, wrong = images
+    foreign = bytes(reversed(images[wrong]))
+    store_in(double, {right: images[right], wrong: foreign})
+    assert reindex(depot) == {"discovered": 1, "conflicts": 1}
+    assert state_of(depot, right)[0] == "done"
+    assert state_of(depot, wrong)[0] == "failed"
+    assert "other bytes" in state_of(depot, wrong)[2]
+    assert double.objects[key_of(wrong)].data == foreign
 
 
 

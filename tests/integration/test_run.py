@@ -4,6 +4,7 @@ It is run from a copy of what it needs (deploy/ and the programs of the
 flavour under test), so that a build going on elsewhere does not matter.
 """
 
+import contextlib
 import http.client
 import os
 import pathlib
@@ -23,6 +24,7 @@ from house import (BUILD, PROJECT, SANITIZER_EXIT, SLOWNESS, STORE,
                    children_of, free_port, is_alive, kill, need_tool,
                    processes_about, wait_until)
 from model_double import IMAGEN, KEY, ModelDouble, silence
+from s3_double import S3Double, slow_down
 
 PROGRAMS = ("charref", "charref-fcgi", "charref-sketch")
 
@@ -150,6 +152,24 @@ def start(project):
     finally:
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_with_a_bucket_what_is_persisted_comes_there_though_gets_do_not(
+        start):
+    """What a command could not bring is the uploader's, which runs."""
+    with contextlib.closing(S3Double()) as double:
+        run = start(STORAGE_BUCKET=double.bucket, AWS_REGION=double.region,
+                    AWS_ENDPOINT_URL_S3=double.url,
+                    AWS_ACCESS_KEY_ID=double.access_key,
+                    AWS_SECRET_ACCESS_KEY=double.secret_key).ready()
+        assert "storage  local disk" in run.said
+        image, = run.http.generate(num_images=1).images()
+        double.on(slow_down(), method="PUT", times=5)
+        run.http.post({"image_id": image["id"]},
+                      "/api/mv/persist_character_reference").must_fail(
+            503, "Unavailable")
+        wait_until(lambda: double.objects, "the uploader", 20.0)
+        run.stop()
 
 
 @pytest.fixture(scope="module")

@@ -357,11 +357,26 @@ def test_who_is_lazy_no_longer_brings_what_was_left(lazy, double):
 
 def test_a_bucket_that_is_not_served_from_gets_nothing_by_generating(
         double, new_house):
-    house = new_house(cloud=double, uploader=False, SERVE_FROM_CLOUD="false")
+    """Neither from the worker nor from the uploader, until somebody asks;
+    an image that was left behind is no exception."""
+    house = new_house(cloud=double, SERVE_FROM_CLOUD="false")
     reply = house.http.generate(num_images=2)
     assert urls(reply) == [None, None]
-    assert not double.asked("PUT")
-    assert states(house) == {"waiting": 2}
+    data = pictures.png()
+    house.model.gave([data])
+    (house.store / "left-behind.png").write_bytes(data)
+    house.pools["fast"].replace(1)
+    images = with_bytes(reply) | {"left-behind": data}
+    wait_until(lambda: house.status()["lazy"] == 3, "its adoption")
+    assert house.uploader.end() == 0  # what it brings at its start
+    house.uploader.start()
+    left_alone(house, images)
+    wanted = reply.images()[0]["id"]
+    done = house.http.post({"image_id": wanted},
+                           "/api/mv/persist_character_reference")
+    assert done.status == 200, done.body
+    assert set(puts(double)) & {key_of(one) for one in images} \
+        == {key_of(wanted)}
 
 
 def test_what_was_made_without_a_cloud_is_brought_when_there_is_one(

@@ -284,6 +284,19 @@ def refuse_alone(double, image_id: str, fault=None):
     return double.on(fault, method="PUT", key=key_of(image_id), times=None)
 
 
+def test_what_passes_is_waited_for_as_long_as_it_has_lasted(depot, double):
+    """Half to one and a half of it, and at least of 2 s."""
+    for age_s, most_s in ((0, 6), (10, 24), (3600, 90)):
+        bad, = stock(depot, 1, queued_at=now_ms() - age_s * 1000)
+        refuse_alone(double, bad, s3_double.denied())
+        if not depot.uploader.is_alive():
+            depot.uploader.start()
+        wait_until(lambda bad=bad: state_of(depot, bad)[2] != "", "a try")
+        wait_s = (depot.rows("SELECT next_attempt_at FROM objects WHERE"
+                             " image_id = ?", bad)[0][0] - now_ms()) / 1000
+        assert most_s / 6 - 1 <= wait_s <= most_s, age_s
+
+
 def be_impatient(depot, image_id: str):
     """Moves the time of its next attempt until there are no more."""
     for n in range(1, ATTEMPTS_MAX):
@@ -349,15 +362,19 @@ def test_retry_all_brings_back_what_has_failed(depot, double):
 @pytest.mark.parametrize("fault, word", [
     (s3_double.denied(), "AccessDenied"),
     (s3_double.internal_error(), "InternalError"),
-    (s3_double.close("body"), "put character_references/")],
-    ids=["may not write", "a sick place", "closed"])
+    (s3_double.close("body"), "put character_references/"),
+    (s3_double.reply(400, ""), "(status 400")],
+    ids=["may not write", "a sick place", "closed", "not S3 speaks"])
 def test_what_may_pass_is_told_waited_for_and_never_given_up(
         depot, double, fault, word):
-    """S3 is well, as far as the probe knows: only PUTs of this key tell."""
-    bad, = images = stock(depot, 1, attempts=20)
+    """S3 is well, as far as the probe knows: only PUTs of this key tell.
+    None counts as an attempt, lest one refusal later were the last."""
+    bad, = images = stock(depot, 1, attempts=ATTEMPTS_MAX - 1,
+                          queued_at=now_ms() - DAY_MS)
     refuse_alone(double, bad, fault)
     depot.uploader.start()
-    wait_until(lambda: state_of(depot, bad)[1] == 21, "an attempt")
+    wait_until(lambda: state_of(depot, bad)[2] != "", "a try")
+    assert state_of(depot, bad)[:2] == ("waiting", ATTEMPTS_MAX - 1)
     wait_s = (depot.rows("SELECT next_attempt_at FROM objects")[0][0]
               - now_ms()) / 1000
     assert 28 < wait_s <= 90
@@ -570,6 +587,19 @@ def test_other_bytes_under_the_key_are_told_and_not_overwritten(
     assert "other bytes" in state_of(depot, image_id)[2]
     assert double.objects[key_of(image_id)].data == foreign
     assert not double.asked("PUT")
+
+
+def test_an_answer_that_does_not_say_the_size_is_no_other_image(
+        depot, double):
+    images = proved_long_ago(depot, 1)
+    store_in(double, images)
+    double.on(s3_double.no_length(), method="HEAD", times=None)
+    depot.uploader.start()
+    wait_until(lambda: double.asked("HEAD"), "a question")
+    wait_until(lambda: depot.rows(
+        "SELECT verified_at > ? FROM objects", now_ms() - DAY_MS)
+        == [(1,)], "a proof")
+    assert states(depot) == {"done": 1}
 
 
 def test_with_verify_days_0_nobody_asks(depots, double):

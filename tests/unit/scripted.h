@@ -21,8 +21,13 @@
 
 #include "base/fault.h"
 
+/* A test that needs more acts says so before it includes this. */
+#ifndef SCRIPTED_ACTS
+#define SCRIPTED_ACTS 8
+#endif
+
 enum {
-	SCRIPTED_MAX = 8,            /* acts                              */
+	SCRIPTED_MAX = SCRIPTED_ACTS,
 	SCRIPTED_REQUEST_MAX = 8192, /* kept of a request; all are read   */
 	SCRIPTED_OPEN_MAX = 64
 };

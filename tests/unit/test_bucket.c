@@ -103,6 +103,24 @@ sign(void)
 	return stamp;
 }
 
+/* A profile's region is lent until the profile is read again. */
+static void
+the_configured_region_is_copied(void **state)
+{
+	char *region = strdup("eu-west-1");
+	const struct bucket_setup setup = {
+		.name = "faces", .region = region, .creds = NULL, .state = NULL
+	};
+	struct bucket_stamp stamp = { .moves = 0 };
+
+	(void)state;
+	assert_int_equal(bucket_open(&bucket, &setup, &fault), 0);
+	memset(region, '?', strlen(region));
+	free(region);
+	/* The log names both, and a region told to others goes with it. */
+	assert_true(bucket_mend_region(bucket, &stamp, "eu-west-3"));
+}
+
 static void
 a_request_goes_to_the_bucket_of_the_region(void **state)
 {
@@ -348,6 +366,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(the_configured_region_is_copied),
 		TEST(a_request_goes_to_the_bucket_of_the_region),
 		TEST(a_url_names_the_public_endpoint_with_its_own_style),
 		TEST(a_url_lives_as_long_as_was_asked),

@@ -220,9 +220,11 @@ addresses_must_be_some(void **state)
 	setup.web_identity_token_file = "/t";
 	setup.sts_endpoint = "sts.example";
 	assert_refuses("AWS_ENDPOINT_URL_STS", "not an address");
-	setup.sts_endpoint = "http://sts.example:9000";
+	setup.sts_endpoint = "https://";
+	assert_refuses("AWS_ENDPOINT_URL_STS", "not an address");
+	setup.sts_endpoint = "https://sts.example:9000";
 	assert_chooses("web identity", CHAIN_STS);
-	assert_string_equal(buf_str(&choice.url), "http://sts.example:9000");
+	assert_string_equal(buf_str(&choice.url), "https://sts.example:9000");
 	setup = (struct creds_setup){ .instance_endpoint = "169.254.169.254" };
 	assert_refuses("AWS_EC2_METADATA_SERVICE_ENDPOINT", "not an address");
 	setup.instance_endpoint = "http://[fd00:ec2::254]//";
@@ -233,6 +235,57 @@ addresses_must_be_some(void **state)
 	fault = FAULT_INIT;
 	assert_int_equal(chain_choose(&choice, &setup, &profile, &fault), -1);
 	assert_string_equal(fault.field, "AWS_CONTAINER_CREDENTIALS_FULL_URI");
+}
+
+static void
+a_web_identity_goes_to_no_other_host_in_clear(void **state)
+{
+	static const char *const far[] = { "http://sts.example:9000",
+		"http://10.0.0.1", "http://127.0.0.1@sts.example",
+		"http://localhost.example", "http://169.254.170.2",
+		"http://sts.example?http://127.0.0.1" };
+	static const char *const near[] = { "http://127.0.0.1:9000",
+		"http://localhost", "http://LocalHost:1/", "http://[::1]:9000",
+		"https://sts.example" };
+	size_t i;
+
+	(void)state;
+	setup.role_arn = "r";
+	setup.web_identity_token_file = "/t";
+	for (i = 0; i < sizeof far / sizeof far[0]; i++) {
+		setup.sts_endpoint = far[i];
+		chain_fini(&choice);
+		fault = FAULT_INIT;
+		assert_int_equal(
+		    chain_choose(&choice, &setup, &profile, &fault), -1);
+		assert_int_equal(fault.kind, FAULT_INPUT);
+		assert_string_equal(fault.field, "AWS_ENDPOINT_URL_STS");
+	}
+	for (i = 0; i < sizeof near / sizeof near[0]; i++) {
+		setup.sts_endpoint = near[i];
+		assert_chooses("web identity", CHAIN_STS);
+		assert_string_equal(buf_str(&choice.url), near[i]);
+	}
+}
+
+static void
+a_region_that_nobody_names_is_the_standard_one(void **state)
+{
+	(void)state;
+	setup.role_arn = "r";
+	setup.web_identity_token_file = "/t";
+	setup.standard_region = "us-east-1";
+	assert_chooses("web identity", CHAIN_STS);
+	assert_string_equal(
+	    buf_str(&choice.url), "https://sts.us-east-1.amazonaws.com");
+	write_profile("region = eu-west-1\n");
+	assert_chooses("web identity", CHAIN_STS);
+	assert_string_equal(
+	    buf_str(&choice.url), "https://sts.eu-west-1.amazonaws.com");
+	setup.region = "eu-west-3";
+	assert_chooses("web identity", CHAIN_STS);
+	assert_string_equal(
+	    buf_str(&choice.url), "https://sts.eu-west-3.amazonaws.com");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -247,6 +300,8 @@ main(void)
 		TEST(keys_that_no_header_can_carry_are_refused),
 		TEST(what_is_not_supported_is_told_when_it_would_count),
 		TEST(addresses_must_be_some),
+		TEST(a_web_identity_goes_to_no_other_host_in_clear),
+		TEST(a_region_that_nobody_names_is_the_standard_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

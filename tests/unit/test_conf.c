@@ -44,6 +44,32 @@ an_empty_environment_gives_the_defaults(void **state)
 	buf_fini(&mistakes);
 }
 
+/* As S3 is asked there, too. */
+static void
+a_role_is_asked_for_in_the_standard_region_when_none_is_named(void **state)
+{
+	static char arn[] = "AWS_ROLE_ARN=arn:aws:iam::123456789012:role/a",
+		    file[] = "AWS_WEB_IDENTITY_TOKEN_FILE=/token";
+	char *variables[] = { arn, file, NULL };
+	struct fault f = FAULT_INIT;
+	struct creds *creds = NULL;
+	struct creds_setup setup;
+	struct buf mistakes;
+	struct conf *c;
+
+	(void)state;
+	assert_int_equal(open_with(variables, &c, &mistakes), 0);
+	setup = conf_creds(c);
+	setup.home = NULL;
+	assert_string_equal(setup.standard_region, conf_s3(c, NULL).region);
+	if (creds_open(&creds, &setup, &f) == -1)
+		fail_msg("%s: %s", f.field, f.text);
+	assert_string_equal(creds_source(creds), "web identity");
+	creds_close(&creds);
+	conf_close(&c);
+	buf_fini(&mistakes);
+}
+
 static void
 a_variable_that_is_empty_counts_as_unset(void **state)
 {
@@ -165,6 +191,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_empty_environment_gives_the_defaults),
+		cmocka_unit_test(
+		    a_role_is_asked_for_in_the_standard_region_when_none_is_named),
 		cmocka_unit_test(a_variable_that_is_empty_counts_as_unset),
 		cmocka_unit_test(all_mistakes_are_reported_at_once_by_name),
 		cmocka_unit_test(

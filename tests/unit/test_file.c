@@ -291,6 +291,28 @@ a_sweep_touches_nothing_but_drafts(void **state)
 	assert_reads(p, "cat", "stays");
 }
 
+static void
+all_drafts_of_the_dead_are_swept_at_once(void **state)
+{
+	struct place *p = *state;
+	struct file_draft ours = FILE_DRAFT_INIT;
+	struct fault f = FAULT_INIT;
+	int i;
+
+	keep(p, FILE_DRAFT_PREFIX "1", "dead");
+	keep(p, FILE_DRAFT_PREFIX "2", "dead");
+	keep(p, "cat", "stays");
+	assert_int_equal(file_draft_open(&ours, p->dir, &f), 0);
+	for (i = 0; i < 2; i++)
+		file_sweep_drafts(p->dir);
+	assert_int_equal(file_size(p->dir, FILE_DRAFT_PREFIX "1"), -1);
+	assert_int_equal(file_size(p->dir, FILE_DRAFT_PREFIX "2"), -1);
+	assert_int_equal(file_size(p->dir, ours.name), 0);
+	assert_reads(p, "cat", "stays");
+	file_draft_fini(&ours);
+	file_sweep_drafts(-1);
+}
+
 /* Sweeps whatever appears in the folder, until it is killed. */
 static void
 sweep_always(struct place *p)
@@ -522,6 +544,7 @@ main(void)
 		TEST(a_file_over_the_size_limit_of_the_process_is_a_full_disk),
 		TEST(a_sweep_leaves_the_living_and_takes_the_dead),
 		TEST(a_sweep_touches_nothing_but_drafts),
+		TEST(all_drafts_of_the_dead_are_swept_at_once),
 		TEST(a_draft_is_safe_from_sweeps_once_it_is_open),
 		TEST(folders_are_made_with_their_parents),
 		TEST(a_file_in_the_way_of_a_folder_is_a_fault),

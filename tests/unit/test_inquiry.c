@@ -142,13 +142,29 @@ one_attempt_has_the_sooner_of_two_ends(void **state)
 }
 
 static void
+a_pause_ends_when_we_are_told_to_stop(void **state)
+{
+	const int64_t now_ms = clock_ticks_ms();
+	int stop[2];
+
+	(void)state;
+	assert_int_equal(pipe(stop), 0);
+	assert_true(inquiry_pause(20, now_ms + 60000, stop[0]));
+	assert_true(clock_ticks_ms() - now_ms >= 20);
+	assert_int_equal(close(stop[1]), 0);
+	assert_false(inquiry_pause(30000, now_ms + 60000, stop[0]));
+	assert_true(clock_ticks_ms() - now_ms < 20000);
+	(void)close(stop[0]);
+}
+
+static void
 nobody_waits_past_the_deadline(void **state)
 {
 	const int64_t now_ms = clock_ticks_ms();
 
 	(void)state;
-	assert_false(inquiry_pause(60000, now_ms + 1000));
-	assert_true(inquiry_pause(20, now_ms + 60000));
+	assert_false(inquiry_pause(60000, now_ms + 1000, 0));
+	assert_true(inquiry_pause(20, now_ms + 60000, 0));
 	assert_true(clock_ticks_ms() - now_ms >= 20);
 }
 
@@ -163,6 +179,7 @@ main(void)
 		    a_token_file_is_read_trimmed_and_through_links,
 		    written_set_up, written_tear_down),
 		cmocka_unit_test(one_attempt_has_the_sooner_of_two_ends),
+		cmocka_unit_test(a_pause_ends_when_we_are_told_to_stop),
 		cmocka_unit_test(nobody_waits_past_the_deadline),
 	};
 

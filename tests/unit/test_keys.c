@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "codec/json.h"
 
 #include "written.h"
@@ -182,6 +183,22 @@ what_is_saved_is_loaded_once_until_it_is_saved_again(void **state)
 }
 
 static void
+saving_sweeps_the_drafts_of_the_dead(void **state)
+{
+	struct creds_keys k = some_keys();
+	struct fault f = FAULT_INIT;
+	char path[WRITTEN_PATH_SIZE], draft[WRITTEN_PATH_SIZE];
+
+	(void)state;
+	written_path(path, "keys");
+	written(draft, FILE_DRAFT_PREFIX "0123", "hush");
+	assert_int_equal(keys_save(&k, path, &f), 0);
+	assert_int_equal(access(draft, F_OK), -1);
+	assert_int_equal(access(path, F_OK), 0);
+	keys_fini(&k);
+}
+
+static void
 keys_of_another_source_are_not_found(void **state)
 {
 	struct creds_keys k = some_keys(), got = CREDS_KEYS_INIT;
@@ -300,6 +317,7 @@ main(void)
 		cmocka_unit_test(keys_are_read_from_json),
 		cmocka_unit_test(json_that_holds_no_keys_is_refused),
 		TEST(what_is_saved_is_loaded_once_until_it_is_saved_again),
+		TEST(saving_sweeps_the_drafts_of_the_dead),
 		TEST(keys_of_another_source_are_not_found),
 		TEST(a_file_that_others_could_read_or_write_is_not_taken),
 		TEST(hostile_files_are_told_and_not_taken),

@@ -45,7 +45,7 @@ static int
 ask_container(const char *token_file, const struct secret *token)
 {
 	char url[128];
-	const struct metadata_agent agent = { url, token_file, token };
+	const struct metadata_agent agent = { url, token_file, token, 0 };
 
 	(void)snprintf(url, sizeof url, "%s/v1/credentials", server.url);
 	keys = CREDS_KEYS_INIT;

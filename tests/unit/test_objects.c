@@ -1156,6 +1156,55 @@ nothing_is_written_to_a_catalogue_that_was_removed(void **state)
 #undef IS_REFUSED
 }
 
+static void
+a_key_of_ours_says_whose_it_is_and_another_is_none(void **state)
+{
+	static const char *const foreign[] = { "", "character_references/",
+		"character_references/.png", "character_references/x",
+		"character_references/x.PNG", "character_references/x.jpeg",
+		"character_references/x.png/", "character_references/a/x.png",
+		"videos/x.png", "videos/j/intermediate/x.png",
+		"videos//intermediate/character_reference/x.png",
+		"videos/a b/intermediate/character_reference/x.png" };
+	char key[OBJECTS_KEY_SIZE];
+	struct object made, read;
+	struct fault f = FAULT_INIT;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		made = (struct object){ .kind = SNIFF_JPEG };
+		MUST(image_id_parse(&made.id, VIEW("a-B_9"), &f) == 0);
+		if (i == 1)
+			MUST(job_id_parse(&made.job, VIEW("job-1"), &f) == 0);
+		objects_key(key, &made.id, &made.job, made.kind);
+		assert_true(objects_parse_key(view_str(key), &read));
+		assert_string_equal(read.id.text, made.id.text);
+		assert_string_equal(read.job.text, made.job.text);
+		assert_int_equal(read.kind, made.kind);
+	}
+	for (i = 0; i < sizeof foreign / sizeof foreign[0]; i++)
+		if (objects_parse_key(view_str(foreign[i]), &read))
+			fail_msg("%s", foreign[i]);
+}
+
+static void
+bytes_may_be_the_image_s_unless_something_known_differs(void **state)
+{
+	const struct object known = { .bytes = 5, .sha256 = { "abc" } };
+	const struct object unknown = { .bytes = 0 };
+
+	(void)state;
+	assert_true(objects_may_be(&known, 5, "abc"));
+	assert_true(objects_may_be(&known, -1, "abc"));
+	assert_true(objects_may_be(&known, 5, ""));
+	assert_true(objects_may_be(&known, -1, ""));
+	assert_false(objects_may_be(&known, 0, "abc"));
+	assert_false(objects_may_be(&known, 6, "abc"));
+	assert_false(objects_may_be(&known, 5, "abd"));
+	assert_true(objects_may_be(&unknown, 6, "abd"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -1164,6 +1213,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_key_says_what_it_is_and_whose),
 		TEST(the_longest_names_fit_in_a_key),
+		TEST(a_key_of_ours_says_whose_it_is_and_another_is_none),
+		TEST(bytes_may_be_the_image_s_unless_something_known_differs),
 		TEST(a_new_catalogue_knows_no_object),
 		TEST(an_object_is_found_with_all_that_is_known),
 		TEST(an_image_is_known_though_the_job_has_it_not),

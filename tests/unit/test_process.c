@@ -94,7 +94,7 @@ ask(const char *lines, int ms)
 	keys = CREDS_KEYS_INIT;
 	fault = FAULT_INIT;
 	return process_ask(
-	    &keys, view_str(path), clock_ticks_ms() + ms, &fault);
+	    &keys, view_str(path), clock_ticks_ms() + ms, 0, &fault);
 }
 
 static void
@@ -168,10 +168,31 @@ one_that_cannot_be_run_is_told(void **state)
 	(void)state;
 	fault = FAULT_INIT;
 	assert_int_equal(process_ask(&keys, VIEW("/nowhere/at all"),
-			     clock_ticks_ms() + SOON_MS, &fault),
+			     clock_ticks_ms() + SOON_MS, 0, &fault),
 	    -1);
 	assert_int_equal(fault.kind, FAULT_DISK);
 	assert_non_null(strstr(fault.text, "run /nowhere/at: No such file"));
+}
+
+static void
+it_is_killed_when_we_are_told_to_stop(void **state)
+{
+	const int64_t began_ms = clock_ticks_ms();
+	char path[WRITTEN_PATH_SIZE];
+	int stop[2];
+
+	(void)state;
+	assert_int_equal(pipe(stop), 0);
+	assert_int_equal(close(stop[1]), 0);
+	written_script(path, "give", "sleep 100\n");
+	fault = FAULT_INIT;
+	assert_int_equal(process_ask(&keys, view_str(path), began_ms + SOON_MS,
+			     stop[0], &fault),
+	    -1);
+	assert_int_equal(fault.kind, FAULT_BUSY);
+	assert_non_null(strstr(fault.text, "told to stop"));
+	assert_true(clock_ticks_ms() - began_ms < SOON_MS / 2);
+	(void)close(stop[0]);
 }
 
 static void
@@ -181,7 +202,7 @@ it_is_found_on_the_path(void **state)
 	keys = CREDS_KEYS_INIT;
 	fault = FAULT_INIT;
 	assert_int_equal(process_ask(&keys, VIEW("echo '" KEYS "}'"),
-			     clock_ticks_ms() + SOON_MS, &fault),
+			     clock_ticks_ms() + SOON_MS, 0, &fault),
 	    0);
 	assert_string_equal(keys.id, "AKID");
 	keys_fini(&keys);
@@ -321,6 +342,7 @@ main(void)
 		TEST(a_failure_tells_what_was_said_and_never_what_was_printed),
 		TEST(output_that_is_not_keys_is_refused),
 		TEST(one_that_cannot_be_run_is_told),
+		TEST(it_is_killed_when_we_are_told_to_stop),
 		TEST(it_is_found_on_the_path),
 		TEST(one_that_does_not_end_is_killed_with_its_children),
 		TEST(one_that_leaves_a_child_behind_is_not_waited_for),

@@ -54,7 +54,7 @@ adopted(struct fixture *p)
 	struct fault f = FAULT_INIT;
 	int n = 0;
 
-	if (recover(p->st, p->db, &n, &f) == -1)
+	if (recover(p->st, p->db, 0, &n, &f) == -1)
 		fail_msg("%s", f.text);
 	return n;
 }
@@ -71,6 +71,21 @@ an_image_without_a_row_is_adopted_once(void **state)
 	    place_peek(&p->place, "SELECT count(*) FROM images WHERE id = 'cat'"
 				  " AND width = 1024 AND bytes > 0"),
 	    1);
+}
+
+static void
+the_uploader_leaves_an_adopted_image_alone_until_it_is_told(void **state)
+{
+	struct fixture *p = *state;
+	struct fault f = FAULT_INIT;
+	int n = 0;
+
+	leave_file(p, "cat.png", VIEW(PNG), 0);
+	assert_int_equal(recover(p->st, p->db, 12345, &n, &f), 0);
+	assert_int_equal(
+	    place_peek(&p->place, "SELECT next_attempt_at FROM objects"
+				  " WHERE image_id = 'cat'"),
+	    12345);
 }
 
 static void
@@ -102,7 +117,7 @@ a_catalogue_that_fails_ends_it(void **state)
 	(void)place_peek(&p->place,
 	    "CREATE TRIGGER no_cats BEFORE INSERT ON images"
 	    " BEGIN SELECT raise(ABORT, 'no'); END");
-	assert_int_equal(recover(p->st, p->db, &n, &f), -1);
+	assert_int_equal(recover(p->st, p->db, 0, &n, &f), -1);
 	assert_int_equal(f.kind, FAULT_CATALOGUE);
 	assert_int_equal(n, 0);
 }
@@ -130,6 +145,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(an_image_without_a_row_is_adopted_once),
+		TEST(
+		    the_uploader_leaves_an_adopted_image_alone_until_it_is_told),
 		TEST(odd_files_are_passed_over_and_left_alone),
 		TEST(a_catalogue_that_fails_ends_it),
 		TEST(while_another_recovers_nothing_is_done),

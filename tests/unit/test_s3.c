@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#define SCRIPTED_ACTS 40
 #include "s3_kit.h"
 #include "scripted.h"
 
@@ -19,7 +20,7 @@
 #define NEW_YEAR "Date: Tue, 01 Jan 2030 00:00:00 GMT\r\n"
 #define ELSEWHERE "x-amz-bucket-region: ap-south-1\r\n"
 
-enum { SOON_MS = 8000, REPLY_MAX = 64, BATCH = 50 };
+enum { SOON_MS = 8000, REPLY_MAX = 64, BATCH = 50, LATE = 36 };
 
 static struct scripted server;
 static struct kit kit;
@@ -268,6 +269,31 @@ a_wait_that_passes_the_deadline_is_not_begun(void **state)
 	assert_int_equal(scripted_end(&server), 1);
 	assert_int_equal(op.fault.kind, FAULT_BUSY);
 	assert_int_equal(op.fault.retry_after_s, 4);
+}
+
+/* 36 would empty the budget. */
+static void
+a_wait_that_is_not_begun_costs_nothing(void **state)
+{
+	struct act acts[LATE + 2];
+	struct s3_op ops[LATE], op;
+	int i;
+
+	(void)state;
+	for (i = 0; i < LATE; i++) {
+		acts[i] = (struct act){ .reply = ERROR("503 E",
+					    "Retry-After: 60\r\n", "") };
+		ops[i] = S3_OP_INIT(S3_DELETE, "a.png");
+	}
+	acts[LATE] = (struct act){ .reply = CODE("500 E", "InternalError") };
+	acts[LATE + 1] = (struct act){ .reply = GONE };
+	play(acts, LATE + 2);
+	run(ops, LATE, 4000);
+	for (i = 0; i < LATE; i++)
+		assert_int_equal(ops[i].attempts, 1);
+	op = erase();
+	ASSERT_DONE(&op);
+	assert_int_equal(op.attempts, 2);
 }
 
 static void
@@ -930,6 +956,7 @@ main(void)
 		TEST(no_more_attempts_are_made_than_allowed),
 		TEST(a_throttled_request_waits_longer),
 		TEST(a_wait_that_passes_the_deadline_is_not_begun),
+		TEST(a_wait_that_is_not_begun_costs_nothing),
 		TEST(retries_of_a_batch_share_a_budget),
 		TEST(a_copy_whose_200_holds_an_error_is_sent_again),
 		TEST(a_body_that_was_cut_is_asked_for_again),

@@ -17,14 +17,17 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "folder.h"
 
 enum {
 	PATH_SIZE = 512,
 	NAME_SIZE = 64,
 	/* Of 64 bits: the table, and what is before it. */
-	FILE_WORDS = 4096 + 8 + STATE_REGION_SIZE / 8,
+	FILE_WORDS = 4096 + 9 + STATE_REGION_SIZE / 8,
+	CLOCK_GAP = 7, /* the word of the moment an offset was learnt   */
 	BYTES = 8 * FILE_WORDS,
+	SOMEBODY = 65534,
 	PROCESSES = 4,
 	ROUNDS = 30,
 	STORM = 400000
@@ -229,7 +232,7 @@ a_torn_region_is_none(void **state)
 	int i;
 
 	assert_true(state_tell_region(s, VIEW("us"), "eu-central-1"));
-	for (i = 7; i < 8 + STATE_REGION_SIZE / 8; i++) {
+	for (i = 8; i < 9 + STATE_REGION_SIZE / 8; i++) {
 		words[i] ^= 1;
 		assert_false(state_region(s, VIEW("us"), region));
 		words[i] ^= 1;
@@ -461,6 +464,32 @@ a_clock_offset_is_kept_within_its_limit(void **state)
 	state_close(&s);
 }
 
+/* What our clocks were apart when it was learnt is moved by hand: so it
+ * looks when our clock is set, or when the host has begun anew. */
+static void
+a_clock_offset_ends_when_our_clock_is_set(void **state)
+{
+	struct place *p = *state;
+	struct state *s = open_state(p);
+	uint64_t *words = map_words(p);
+
+	state_tell_clock_offset(s, 90000);
+	words[CLOCK_GAP] += 1000;
+	assert_true(state_clock_offset_ms(s) == 90000);
+	words[CLOCK_GAP] -= 2000;
+	assert_true(state_clock_offset_ms(s) == 90000);
+	words[CLOCK_GAP] -= 2000;
+	assert_true(state_clock_offset_ms(s) == 0);
+	words[CLOCK_GAP] += 7000;
+	assert_true(state_clock_offset_ms(s) == 0);
+	words[CLOCK_GAP] = 0;
+	assert_true(state_clock_offset_ms(s) == 0);
+	state_tell_clock_offset(s, -5);
+	assert_true(state_clock_offset_ms(s) == -5);
+	(void)munmap(words, BYTES);
+	state_close(&s);
+}
+
 static int
 count_absent(const struct state *s, const char *kind, int n)
 {
@@ -652,6 +681,95 @@ a_link_of_that_name_is_replaced_and_not_followed(void **state)
 	assert_int_equal(symlink("nowhere", p->file), 0);
 	assert_replaced(p, s);
 	state_close(&s);
+}
+
+/* Root may open any file, so as root this is somebody else. */
+static void
+a_file_that_is_not_ours_is_made_anew(void **state)
+{
+	const bool is_root = geteuid() == 0;
+	struct place *p = *state;
+	struct state *s = open_state(p);
+	ino_t before = inode_of(p);
+
+	assert_int_equal(chmod(p->file, 0), 0);
+	if (is_root) {
+		assert_int_equal(chmod(p->path, 0755), 0);
+		assert_int_equal(chmod(p->folder, 0777), 0);
+		(void)snprintf(p->file, sizeof p->file, "%s/run", p->path);
+		assert_int_equal(chmod(p->file, 0755), 0);
+		(void)snprintf(p->file, sizeof p->file, "%s/state", p->folder);
+		assert_int_equal(seteuid(SOMEBODY), 0);
+	}
+	assert_replaced(p, s);
+	assert_true(inode_of(p) != before);
+	if (is_root)
+		assert_int_equal(seteuid(0), 0);
+	state_close(&s);
+}
+
+static void
+a_new_file_sweeps_the_drafts_of_the_dead(void **state)
+{
+	struct place *p = *state;
+	struct state *s = open_state(p);
+	char draft[PATH_SIZE + NAME_SIZE];
+
+	assert_int_equal(unlink(p->file), 0);
+	(void)snprintf(
+	    draft, sizeof draft, "%s/%s", p->folder, FILE_DRAFT_PREFIX "0123");
+	put(draft, "x", 1);
+	assert_replaced(p, s);
+	state_close(&s);
+}
+
+static void
+who_listens_hears_all_and_tells_nobody(void **state)
+{
+	struct place *p = *state;
+	struct state *s = open_state(p), *listener = NULL;
+	struct fault f = FAULT_INIT;
+	char region[STATE_REGION_SIZE];
+
+	assert_int_equal(state_listen(&listener, p->folder, &f), 0);
+	state_tell_storage(s, STATE_UP);
+	state_note_absent(s, VIEW("cat.png"));
+	assert_int_equal(state_storage(listener), STATE_UP);
+	assert_true(state_is_absent(listener, VIEW("cat.png")));
+	state_tell_storage(listener, STATE_DENIED);
+	state_tell_clock_offset(listener, 5000);
+	assert_true(state_tell_region(listener, VIEW("us"), "eu-west-1"));
+	state_note_absent(listener, VIEW("dog.png"));
+	assert_int_equal(state_follow(listener, p->folder, &f), 0);
+	/* It has them for itself. */
+	assert_int_equal(state_storage(listener), STATE_DENIED);
+	assert_true(state_clock_offset_ms(listener) == 5000);
+	assert_true(state_region(listener, VIEW("us"), region));
+	assert_true(state_is_absent(listener, VIEW("dog.png")));
+	assert_int_equal(state_storage(s), STATE_UP);
+	assert_true(state_clock_offset_ms(s) == 0);
+	assert_false(state_region(s, VIEW("us"), region));
+	assert_false(state_is_absent(s, VIEW("dog.png")));
+	state_close(&listener);
+	state_close(&s);
+}
+
+static void
+who_listens_makes_nothing(void **state)
+{
+	struct place *p = *state;
+	struct state *listener = NULL;
+	struct fault f = FAULT_INIT;
+
+	assert_int_equal(state_listen(&listener, p->folder, &f), 0);
+	assert_int_equal(access(p->folder, F_OK), -1);
+	assert_int_equal(state_storage(listener), STATE_UNKNOWN);
+	assert_false(state_is_absent(listener, VIEW("cat.png")));
+	state_note_absent(listener, VIEW("cat.png"));
+	assert_true(state_is_absent(listener, VIEW("cat.png")));
+	assert_int_equal(state_follow(listener, p->folder, &f), 0);
+	assert_int_equal(access(p->folder, F_OK), -1);
+	state_close(&listener);
 }
 
 static void
@@ -861,6 +979,11 @@ main(void)
 		TEST(a_file_of_another_size_is_made_anew),
 		TEST(a_file_of_random_words_does_no_harm),
 		TEST(a_link_of_that_name_is_replaced_and_not_followed),
+		TEST(a_file_that_is_not_ours_is_made_anew),
+		TEST(a_new_file_sweeps_the_drafts_of_the_dead),
+		TEST(who_listens_hears_all_and_tells_nobody),
+		TEST(who_listens_makes_nothing),
+		TEST(a_clock_offset_ends_when_our_clock_is_set),
 		TEST(a_pipe_or_a_socket_of_that_name_is_replaced),
 		TEST(a_folder_in_the_way_is_a_fault),
 		TEST(a_full_disk_is_told_and_leaves_nothing),

@@ -1,5 +1,6 @@
 #include "disk/store.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -185,6 +186,29 @@ two_stores_share_a_folder(void **state)
 }
 
 static void
+a_folder_that_was_replaced_is_followed_when_that_is_asked_for(void **state)
+{
+	const struct image_id id = id_of("abc-123");
+	char aside[PATH_SIZE];
+	struct store *other = NULL;
+	struct place *p = *state;
+	struct fault f = FAULT_INIT;
+	const int before = store_folder(p->st);
+
+	(void)snprintf(aside, sizeof aside, "%s/aside", p->root);
+	assert_int_equal(rename(p->folder, aside), 0);
+	store_follow(p->st); /* there is none: the old one is kept */
+	assert_int_equal(store_folder(p->st), before);
+	assert_int_equal(store_open(&other, p->root, &f), 0);
+	assert_int_equal(store_put(other, &id, SNIFF_PNG, VIEW("x"), &f), 0);
+	assert_int_equal(store_size(p->st, &id, SNIFF_PNG), -1);
+	assert_true(fcntl(before, F_GETFD) != -1); /* an upload may use it */
+	store_follow(p->st);
+	assert_int_equal(store_size(p->st, &id, SNIFF_PNG), 1);
+	store_close(&other);
+}
+
+static void
 a_root_that_is_a_file_is_a_fault(void **state)
 {
 	struct store *other = NULL;
@@ -356,6 +380,8 @@ main(void)
 		TEST(an_image_over_the_limit_is_not_kept),
 		TEST(the_longest_id_has_a_name),
 		TEST(two_stores_share_a_folder),
+		TEST(
+		    a_folder_that_was_replaced_is_followed_when_that_is_asked_for),
 		TEST(a_root_that_is_a_file_is_a_fault),
 		TEST(a_guard_speaks_before_the_disk_is_full),
 		TEST(a_guard_makes_a_folder_that_was_taken_away_anew),

@@ -54,7 +54,7 @@ ask(void)
 {
 	char token[WRITTEN_PATH_SIZE];
 	const struct sts_role role = { "arn:aws:iam::123456789012:role/a b",
-		"charref", token, server.url };
+		"charref", token, server.url, 0 };
 
 	written_path(token, "token");
 	keys = CREDS_KEYS_INIT;
@@ -237,7 +237,7 @@ without_a_token_nobody_is_asked(void **state)
 static void
 the_deadline_ends_it(void **state)
 {
-	const struct sts_role role = { "r", "s", "/dev/null", "http://a" };
+	const struct sts_role role = { "r", "s", "/dev/null", "http://a", 0 };
 	const int64_t began_ms = clock_ticks_ms();
 	char token[WRITTEN_PATH_SIZE];
 	struct sts_role slow = role;

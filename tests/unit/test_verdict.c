@@ -19,9 +19,10 @@
 static struct verdict
 read_it(int asked, int status, const char *body)
 {
-	const struct verdict_reply r = {
-		.asked = asked, .status = status, .body = view_str(body)
-	};
+	const struct verdict_reply r = { .asked = asked,
+		.status = status,
+		.body = view_str(body),
+		.request_id = VIEW("TX1") };
 
 	return verdict_read(&r);
 }
@@ -85,6 +86,30 @@ a_missing_key_and_a_missing_bucket_are_told_apart(void **state)
 		STATE_UNKNOWN });
 }
 
+/* A proxy's empty 404 must not make an image lost. */
+static void
+an_empty_404_is_of_s3_only_when_it_has_s3s_id(void **state)
+{
+	static const int asked[] = { 0, VERDICT_BODILESS, VERDICT_DELETE };
+	struct verdict_reply r = { .status = 404, .body = VIEW("\n") };
+	struct verdict v;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof asked / sizeof asked[0]; i++) {
+		r.asked = asked[i];
+		r.request_id = VIEW("");
+		v = verdict_read(&r);
+		assert_int_equal(v.kind, FAULT_REMOTE);
+		assert_int_equal(v.tells, STATE_UNKNOWN);
+		assert_non_null(strstr(v.advice, "not a reply of S3"));
+		r.request_id = VIEW("tx00000a-0064-10-default");
+		v = verdict_read(&r);
+		assert_int_equal(v.kind,
+		    asked[i] == VERDICT_DELETE ? FAULT_NONE : FAULT_ABSENT);
+	}
+}
+
 static void
 refusals_of_our_keys_are_denied(void **state)
 {
@@ -96,8 +121,10 @@ refusals_of_our_keys_are_denied(void **state)
 	    { 403, "SignatureDoesNotMatch", FAULT_DENIED, VERDICT_CLOCK_IF_FAR,
 		STATE_DENIED },
 	    { 403, "AccountProblem", FAULT_DENIED, VERDICT_ENOUGH,
-		STATE_DENIED },
-	    { 403, NULL, FAULT_DENIED, VERDICT_ENOUGH, STATE_DENIED },
+		STATE_UNKNOWN },
+	    { 403, "InvalidObjectState", FAULT_DENIED, VERDICT_ENOUGH,
+		STATE_UNKNOWN },
+	    { 403, NULL, FAULT_DENIED, VERDICT_ENOUGH, STATE_UNKNOWN },
 	    { 401, NULL, FAULT_DENIED, VERDICT_ENOUGH, STATE_DENIED });
 }
 
@@ -267,7 +294,8 @@ static void
 a_head_has_no_word_but_its_status(void **state)
 {
 	struct verdict_reply r = { .asked = VERDICT_BODILESS | VERDICT_ETAG,
-		.status = 404 };
+		.status = 404,
+		.request_id = VIEW("TX1") };
 	struct verdict v = verdict_read(&r);
 
 	(void)state;
@@ -418,7 +446,7 @@ the_text_has_the_code_the_request_and_what_to_do(void **state)
 		.body = VIEW(CODE("NoSuchBucket")),
 		.request_id = VIEW("4711") };
 	const struct verdict with = verdict_read(&r);
-	const struct verdict without = read_it(0, 503, "secret words");
+	struct verdict without = read_it(0, 503, "secret words");
 	struct fault f = FAULT_INIT;
 
 	(void)state;
@@ -427,6 +455,12 @@ the_text_has_the_code_the_request_and_what_to_do(void **state)
 	assert_string_equal(f.text,
 	    "S3 says NoSuchBucket (status 404, request 4711): no such bucket: "
 	    "correct STORAGE_BUCKET");
+	f = FAULT_INIT;
+	assert_int_equal(verdict_explain(&without, &f), -1);
+	assert_string_equal(
+	    f.text, "S3 answers (status 503, request TX1): it is not well");
+	r = (struct verdict_reply){ .status = 503 };
+	without = verdict_read(&r);
 	f = FAULT_INIT;
 	assert_int_equal(verdict_explain(&without, &f), -1);
 	assert_string_equal(f.text, "S3 answers (status 503): it is not well");
@@ -439,6 +473,7 @@ main(void)
 		cmocka_unit_test(a_good_status_is_done_and_shows_that_s3_is_up),
 		cmocka_unit_test(
 		    a_missing_key_and_a_missing_bucket_are_told_apart),
+		cmocka_unit_test(an_empty_404_is_of_s3_only_when_it_has_s3s_id),
 		cmocka_unit_test(refusals_of_our_keys_are_denied),
 		cmocka_unit_test(sessions_that_have_ended_ask_for_other_keys),
 		cmocka_unit_test(every_way_to_say_slow_down_is_throttled),
