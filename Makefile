@@ -70,9 +70,13 @@ deps: build-deps run-deps s3-deps check-deps ## install every package that is ne
 build-deps run-deps s3-deps check-deps bench-deps:
 	@deploy/deps $(@:-deps=)
 
-install: all ## install the programs below PREFIX (/usr/local), DESTDIR
+install: all ## install programs, manuals, completion below PREFIX, DESTDIR
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(PROGRAMS:%=build/%) $(DESTDIR)$(PREFIX)/bin/
+	for s in 1 8; do install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man$$s \
+	    docs/man/*.$$s || exit 1; done
+	install -D -m 644 deploy/completion/charref \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/charref
 
 clean: ## remove build/ (never the data)
 	rm -rf build
@@ -109,7 +113,7 @@ $(B)/tools/%: tests/tools/%.c $(B)/lib.a
 	@$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(B)/lib.a $(LIBS)
 
 # A fault test refuses what it wraps: see tests/fault/refuse.h.
-WRAP := malloc calloc realloc write fsync renameat2
+WRAP := malloc calloc realloc write fsync syncfs renameat2
 $(B)/fault/%: tests/fault/%.c $(B)/lib.a
 	@mkdir -p $(@D)
 	@$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(B)/lib.a $(LIBS) \

@@ -51,6 +51,12 @@ assets_close(struct assets **a)
 	*a = NULL;
 }
 
+const struct conf *
+assets_conf(const struct assets *a)
+{
+	return a->conf;
+}
+
 struct store *
 assets_store(struct assets *a)
 {
@@ -262,7 +268,8 @@ take_in(struct assets *a, const struct image_id *id, const char *path,
 {
 	if (look_elsewhere(a, id, f) == -1 || recall(a, id, until_ms, f) == -1)
 		return -1;
-	return intake_file(a->store, a->db, id, path, due_after_us_ms(), f);
+	return intake_file(
+	    a->store, a->db, id, path, NULL, due_after_us_ms(), f);
 }
 
 int

@@ -28,6 +28,7 @@ int assets_open(struct assets **out, const struct conf *conf,
     enum cloud_role role, int stop_fd, struct fault *f);
 void assets_close(struct assets **a);
 
+const struct conf *assets_conf(const struct assets *a);
 struct store *assets_store(struct assets *a);
 struct db *assets_db(struct assets *a);
 struct cloud *assets_cloud(struct assets *a); /* NULL without a bucket */

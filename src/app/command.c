@@ -5,11 +5,13 @@
 #include <string.h>
 
 #include "app/describe.h"
+#include "app/jobverbs.h"
+#include "app/listverbs.h"
 #include "app/start.h"
 #include "app/verbs.h"
 #include "base/secret.h"
 
-enum { OUTPUT_MAX = 4 << 20 };
+enum { OUTPUT_MAX = 64 << 20 }; /* a big job's troubles all go in */
 
 enum {
 	JOB = 1 << 0,
@@ -42,6 +44,19 @@ static const struct verb verbs[] = {
 	    "url IMAGE [--job JOB] [--extension E] [--expires SECONDS] "
 	    "[--json]",
 	    "presign an image that is in the bucket" },
+	{ "persist-job", jobverbs_persist, JSON, 2, 2,
+	    "persist-job JOB FOLDER [--json]",
+	    "bring a job's folder to the bucket, its images included" },
+	{ "download-job", jobverbs_download, JSON, 2, 2,
+	    "download-job JOB FOLDER [--json]",
+	    "bring a job's folder back from the bucket" },
+	{ "verify-job", jobverbs_verify, JSON, 2, 2,
+	    "verify-job JOB FOLDER [--json]",
+	    "compare a job's folder with its manifest and the bucket" },
+	{ "ls", listverbs_list, JOB | JSON, 0, 0, "ls [--job JOB] [--json]",
+	    "the images, or those of a job, the newest last" },
+	{ "show", listverbs_show, JSON, 1, 1, "show IMAGE [--json]",
+	    "all that is known of an image" },
 	{ "uploader", verbs_uploader, 0, 0, 0, "uploader",
 	    "the daemon that uploads what waits and watches the bucket" },
 	{ "status", verbs_status, JSON, 0, 0, "status [--json]",

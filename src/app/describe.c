@@ -1,7 +1,11 @@
 #include "app/describe.h"
 
-static void
-add_text(struct buf *out, const char *name, struct view value)
+#include "codec/text.h"
+
+enum { MS = 1000 };
+
+void
+describe_text(struct buf *out, const char *name, struct view value)
 {
 	buf_fmt(out, "\"%s\":", name);
 	if (value.n == 0)
@@ -10,10 +14,32 @@ add_text(struct buf *out, const char *name, struct view value)
 		buf_json(out, value);
 }
 
+void
+describe_time(struct buf *out, int64_t ms)
+{
+	char t[TEXT_BASIC_SIZE];
+
+	if (ms <= 0)
+		return;
+	text_basic_moment(t, ms / MS);
+	buf_fmt(out, "%.4s-%.2s-%.2sT%.2s:%.2s:%.2sZ", t, t + 4, t + 6, t + 9,
+	    t + 11, t + 13);
+}
+
+void
+describe_moment(struct buf *out, const char *name, int64_t ms)
+{
+	struct buf moment = BUF_INIT(TEXT_BASIC_SIZE * 2);
+
+	describe_time(&moment, ms);
+	describe_text(out, name, buf_view(&moment));
+	buf_fini(&moment);
+}
+
 static void
 add_url(struct buf *out, const char *name, const struct asset *asset)
 {
-	add_text(out, name, buf_view(&asset->url.text));
+	describe_text(out, name, buf_view(&asset->url.text));
 }
 
 static void
@@ -26,7 +52,7 @@ add_life(struct buf *out, const struct asset *asset)
 static void
 add_key(struct buf *out, const struct asset *asset)
 {
-	add_text(out, "cloud_path", view_str(asset->key));
+	describe_text(out, "cloud_path", view_str(asset->key));
 }
 
 static void
@@ -106,6 +132,14 @@ describe_associated(const struct job_id *job, const struct asset *assets,
 }
 
 void
+describe_error(const struct fault *f, struct buf *out)
+{
+	buf_fmt(out, "{\"error\":\"%s\",\"message\":", fault_word(f->kind));
+	buf_json(out, words_of(f));
+	buf_add(out, VIEW("}"));
+}
+
+void
 describe_fault(const struct fault *f, struct view request_id, struct buf *out)
 {
 	buf_fmt(out,
@@ -123,4 +157,15 @@ describe_fault(const struct fault *f, struct view request_id, struct buf *out)
 		buf_json(out, request_id);
 	}
 	buf_add(out, VIEW("}}"));
+}
+
+void
+describe_detail(const struct fault *f, struct buf *out)
+{
+	struct buf whole = BUF_INIT(DESCRIBE_FAULT_MAX);
+
+	describe_fault(f, VIEW(""), &whole);
+	if (whole.len > 2) /* without its braces */
+		buf_fmt(out, ",%.*s", (int)whole.len - 2, whole.data + 1);
+	buf_fini(&whole);
 }

@@ -21,6 +21,7 @@ struct intake {
 	struct store *store;
 	struct db *db;
 	const struct image_id *id;
+	const struct catalogue_image *about; /* or NULL */
 	int64_t due_ms;
 	struct buf bytes;
 	struct sniff sniff;
@@ -119,12 +120,14 @@ keep(struct intake *in, struct fault *f)
 static int
 record(struct intake *in, struct fault *f)
 {
-	const struct catalogue_image image = { .id = *in->id,
-		.sniff = in->sniff,
-		.bytes = (int64_t)in->bytes.len,
-		.sha256 = in->sha256,
-		.created_at_ms = clock_now_ms() };
+	struct catalogue_image image = { .created_at_ms = clock_now_ms() };
 
+	if (in->about != NULL)
+		image = *in->about;
+	image.id = *in->id;
+	image.sniff = in->sniff;
+	image.bytes = (int64_t)in->bytes.len;
+	image.sha256 = in->sha256;
 	return catalogue_adopt(in->db, &image, in->due_ms, f);
 }
 
@@ -195,11 +198,13 @@ take(struct intake *in, const char *path, struct fault *f)
 
 int
 intake_file(struct store *store, struct db *db, const struct image_id *id,
-    const char *path, int64_t due_ms, struct fault *f)
+    const char *path, const struct catalogue_image *about, int64_t due_ms,
+    struct fault *f)
 {
 	struct intake in = { .store = store,
 		.db = db,
 		.id = id,
+		.about = about,
 		.due_ms = due_ms,
 		.bytes = BUF_INIT(STORE_IMAGE_MAX) };
 	const int rc = take(&in, path, f);

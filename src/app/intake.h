@@ -22,6 +22,7 @@
  * catalogue says.
  */
 int intake_file(struct store *store, struct db *db, const struct image_id *id,
-    const char *path, int64_t due_ms, struct fault *f);
+    const char *path, const struct catalogue_image *about, int64_t due_ms,
+    struct fault *f);
 
 #endif

@@ -32,9 +32,10 @@ struct search {
 /* A key that goes on behind the prefix with anything but an extension of
  * ours is not the image. */
 static int
-on_key(void *arg, struct view key, int64_t size, struct fault *f)
+on_key(void *arg, const struct listing_object *object, struct fault *f)
 {
 	struct search *s = arg;
+	const struct view key = object->key;
 	struct view extension = { key.p + s->prefix.n, key.n - s->prefix.n };
 	enum sniff_kind kind;
 
@@ -44,7 +45,7 @@ on_key(void *arg, struct view key, int64_t size, struct fault *f)
 	    view_str(sniff_extension(kind)).n != extension.n)
 		return 0;
 	s->out->kind = kind;
-	s->out->bytes = size;
+	s->out->bytes = object->size;
 	s->out->state = OBJECTS_DONE;
 	return 0;
 }

@@ -114,9 +114,11 @@ is_among_found(const struct indexing *in, const struct image_id *id)
 }
 
 static int
-on_key(void *arg, struct view key, int64_t size, struct fault *f)
+on_key(void *arg, const struct listing_object *object, struct fault *f)
 {
 	struct indexing *in = arg;
+	const struct view key = object->key;
+	const int64_t size = object->size;
 	struct object there, here;
 	bool known;
 

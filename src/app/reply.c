@@ -11,13 +11,13 @@ enum {
 static const struct {
 	int status;
 	const char *reason;
-} reasons[] = { { 200, "OK" }, { 302, "Found" }, { 400, "Bad Request" },
-	{ 404, "Not Found" }, { 405, "Method Not Allowed" },
-	{ 409, "Conflict" }, { 413, "Content Too Large" },
-	{ 415, "Unsupported Media Type" }, { 422, "Unprocessable Content" },
-	{ 500, "Internal Server Error" }, { 502, "Bad Gateway" },
-	{ 503, "Service Unavailable" }, { 504, "Gateway Timeout" },
-	{ 507, "Insufficient Storage" } };
+} reasons[] = { { 200, "OK" }, { 202, "Accepted" }, { 302, "Found" },
+	{ 400, "Bad Request" }, { 404, "Not Found" },
+	{ 405, "Method Not Allowed" }, { 409, "Conflict" },
+	{ 413, "Content Too Large" }, { 415, "Unsupported Media Type" },
+	{ 422, "Unprocessable Content" }, { 500, "Internal Server Error" },
+	{ 502, "Bad Gateway" }, { 503, "Service Unavailable" },
+	{ 504, "Gateway Timeout" }, { 507, "Insufficient Storage" } };
 
 static const char *
 reason_of(int status)

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 
 #include "base/log.h"
@@ -62,9 +63,17 @@ read_settings(struct conf **conf, teller *tell)
 	return rc;
 }
 
+/* A write over RLIMIT_FSIZE is to fail, not to kill. */
+static void
+survive_limits(void)
+{
+	MUST(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+}
+
 int
 start_command(struct conf **conf)
 {
+	survive_limits();
 	return read_settings(conf, print_mistakes);
 }
 
@@ -78,9 +87,7 @@ prepare(const char *log_file, struct fault *f)
 		return -1;
 	if (setrlimit(RLIMIT_CORE, &no_core) == -1)
 		return fault_sys(f, FAULT_DISK, "forbid core files");
-	/* A write over RLIMIT_FSIZE is to fail, not to kill. */
-	if (signal(SIGXFSZ, SIG_IGN) == SIG_ERR)
-		return fault_sys(f, FAULT_DISK, "ignore SIGXFSZ");
+	survive_limits();
 	(void)mallopt(M_MMAP_THRESHOLD, MAPPED_FROM);
 	return 0;
 }
@@ -98,4 +105,18 @@ start_server(struct conf **conf)
 		return -1;
 	log_threshold(log_level_named(conf_text(*conf, CONF_LOG_LEVEL)));
 	return 0;
+}
+
+int
+start_stop_fd(int *fd, struct fault *f)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGINT);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) == -1)
+		return fault_sys(f, FAULT_DISK, "block signals");
+	*fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return *fd == -1 ? fault_sys(f, FAULT_DISK, "signalfd") : 0;
 }

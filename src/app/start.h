@@ -17,6 +17,10 @@ int start_command(struct conf **conf);
  */
 int start_server(struct conf **conf);
 
+/* From here on SIGTERM and SIGINT do not end the process but make *fd
+ * readable, for who looks (a stop_fd).  The descriptor is the caller's. */
+int start_stop_fd(int *fd, struct fault *f);
+
 /* Why a program cannot go on, as either says it.  Returns 1, its exit
  * status. */
 int start_print_fault(const struct fault *f);

@@ -64,6 +64,7 @@ plan_put(const struct upload_parts *p, struct work *w)
 	w->op.size = o->bytes > 0 ? o->bytes : size_here(p, o);
 	w->op.sha256 = &o->sha256;
 	w->op.media_type = sniff_media_type(o->kind);
+	w->op.cache_control = S3_CACHE_CONTROL;
 	w->op.if_none_match = true;
 	w->is_sent = need_digest(p, o, &w->upload->fault) == 0;
 }
@@ -431,6 +432,15 @@ upload_run(const struct upload_parts *p, struct upload *uploads, size_t n,
 
 /* --- what is there already --- */
 
+/* A job's object is a copy that its pipeline may have edited: that there is
+ * one is all there is to ask. */
+static bool
+is_as_it_should_be(const struct object *o, const struct s3_op *head)
+{
+	return o->job.text[0] != '\0' ||
+	       objects_may_be(o, head->found_size, head->found_sha256);
+}
+
 /* What a HEAD says of an object; false, and *f, when it says nothing. */
 static bool
 judge(const struct upload_parts *p, const struct object *o,
@@ -443,8 +453,7 @@ judge(const struct upload_parts *p, const struct object *o,
 	*out = (struct objects_outcome){
 		.object = o, .state = OBJECTS_DONE, .error = ""
 	};
-	if (head->fault.kind == FAULT_NONE &&
-	    objects_may_be(o, head->found_size, head->found_sha256))
+	if (head->fault.kind == FAULT_NONE && is_as_it_should_be(o, head))
 		return true;
 	if (head->fault.kind == FAULT_NONE) {
 		out->state = OBJECTS_FAILED;

@@ -55,9 +55,10 @@ int upload_run(const struct upload_parts *parts, struct upload *uploads,
  * Asks for objects by HEAD that are said to be done, or that a listing has
  * shown.  One that is there is DONE.  One that is gone waits again when its
  * bytes are here; one that is gone for good, or has become something else,
- * is FAILED.  *lost counts those that are not as they should be.  Those of
- * which S3 did not say stay as they are: with the others settled, it fails
- * as s3_run did for one of them.
+ * is FAILED; but of a job's, which its pipeline may have edited, only
+ * whether it is there is asked.  *lost counts those that are not as they should
+ * be.  Those of which S3 did not say stay as they are: with the others settled,
+ * it fails as s3_run did for one of them.
  */
 int upload_verify(const struct upload_parts *parts,
     const struct object *objects, size_t n, int64_t deadline_ms, size_t *lost,

@@ -5,16 +5,18 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "app/assets.h"
+#include "app/runner.h"
+#include "app/start.h"
 #include "app/watch.h"
 #include "base/clock.h"
 #include "base/log.h"
 
 enum {
+	CHILDREN = 2,
 	IDLE_MS = 300, /* between looks at an empty queue */
 
 	/* A batch grows while it takes less than QUICK_MS, and shrinks when
@@ -37,28 +39,13 @@ struct uploader {
 	const struct conf *conf;
 	struct assets *assets;
 	int stop_fd;
-	pid_t watcher; /* 0: none */
+	pid_t children[CHILDREN]; /* by their roles; 0: none */
+	bool was_down;            /* the bucket, when last looked at */
 	size_t batch;
 	int64_t verify_due_ms;
 	struct object taken[UPLOAD_BATCH_MAX];
 	struct upload uploads[UPLOAD_BATCH_MAX];
 };
-
-/* --- signals --- */
-
-static int
-open_signals(int *fd, struct fault *f)
-{
-	sigset_t set;
-
-	(void)sigemptyset(&set);
-	(void)sigaddset(&set, SIGTERM);
-	(void)sigaddset(&set, SIGINT);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) == -1)
-		return fault_sys(f, FAULT_DISK, "block signals");
-	*fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return *fd == -1 ? fault_sys(f, FAULT_DISK, "signalfd") : 0;
-}
 
 static bool
 may_go_on(const struct uploader *u, int wait_ms)
@@ -68,57 +55,83 @@ may_go_on(const struct uploader *u, int wait_ms)
 	return poll(&stop, 1, wait_ms) != 1;
 }
 
-/* --- the watcher --- */
+/* --- its children --- */
+
+typedef int child_work(const struct conf *conf, int stop_fd, struct fault *f);
+
+static const struct child_role {
+	const char *name;
+	child_work *work;
+} roles[CHILDREN] = {
+	{ "watcher",
+	    watch_run }, /* without it nobody would tell of an outage */
+	{ "runner", runner_run },
+};
 
 /* It opens everything anew: nothing of SQLite or libcurl outlives a fork. */
 static _Noreturn void
-be_watcher(const struct uploader *u, pid_t parent)
+be_child(const struct uploader *u, const struct child_role *role, pid_t parent)
 {
 	struct fault f = FAULT_INIT;
 	int rc = 1;
 
 	if (prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && getppid() == parent) {
-		rc = watch_run(u->conf, u->stop_fd, &f) == 0 ? 0 : 1;
+		rc = role->work(u->conf, u->stop_fd, &f) == 0 ? 0 : 1;
 		if (rc != 0)
-			log_event(LOG_ERROR, "watcher",
+			log_event(LOG_ERROR, role->name,
 			    LOG_TEXT("message", view_str(f.text)));
 	}
 	_exit(rc);
 }
 
 static int
-begin_watcher(struct uploader *u, struct fault *f)
+begin_children(struct uploader *u, struct fault *f)
 {
 	const pid_t parent = getpid();
+	int i;
 
-	u->watcher = fork();
-	if (u->watcher == 0)
-		be_watcher(u, parent);
-	return u->watcher == -1 ? fault_sys(f, FAULT_DISK, "fork the watcher")
-				: 0;
+	for (i = 0; i < CHILDREN; i++) {
+		u->children[i] = fork();
+		if (u->children[i] == 0)
+			be_child(u, &roles[i], parent);
+		if (u->children[i] == -1)
+			return fault_sys(
+			    f, FAULT_DISK, "fork the %s", roles[i].name);
+	}
+	return 0;
 }
 
-/* Without it nobody would tell when the storage is down.  It is not begun
- * anew here, where SQLite is open; whoever begins us anew begins it, too. */
+/* None is begun anew here, where SQLite is open; whoever begins us anew
+ * begins them, too. */
 static int
-need_watcher(struct uploader *u, struct fault *f)
+need_children(struct uploader *u, struct fault *f)
 {
-	if (waitpid(u->watcher, NULL, WNOHANG) == 0)
-		return 0;
-	u->watcher = 0;
-	return fault_set(f, FAULT_DISK,
-	    "the process that watches the storage has died; its log says why");
+	int i;
+
+	for (i = 0; i < CHILDREN; i++) {
+		if (waitpid(u->children[i], NULL, WNOHANG) == 0)
+			continue;
+		u->children[i] = 0;
+		return fault_set(f, FAULT_DISK,
+		    "the %s has died; its log says why", roles[i].name);
+	}
+	return 0;
 }
 
 static void
-end_watcher(struct uploader *u)
+end_children(struct uploader *u)
 {
-	if (u->watcher <= 0)
-		return;
-	(void)kill(u->watcher, SIGTERM);
-	while (waitpid(u->watcher, NULL, 0) == -1 && errno == EINTR)
-		continue;
-	u->watcher = 0;
+	int i;
+
+	for (i = 0; i < CHILDREN; i++)
+		if (u->children[i] > 0)
+			(void)kill(u->children[i], SIGTERM);
+	for (i = 0; i < CHILDREN; i++) {
+		while (u->children[i] > 0 &&
+		       waitpid(u->children[i], NULL, 0) == -1 && errno == EINTR)
+			continue;
+		u->children[i] = 0;
+	}
 }
 
 /* --- uploading --- */
@@ -212,8 +225,14 @@ turn(struct uploader *u, bool *busy, struct fault *f)
 	size_t n = 0;
 
 	*busy = false;
-	if (cloud_ready(assets_cloud(u->assets), &down) == -1)
+	if (cloud_ready(assets_cloud(u->assets), &down) == -1) {
+		u->was_down = true;
 		return 0;
+	}
+	if (u->was_down &&
+	    objects_resume(assets_db(u->assets), clock_now_ms(), f) == -1)
+		return -1;
+	u->was_down = false;
 	if (upload_some(u, &n, f) == -1)
 		return -1;
 	*busy = n > 0;
@@ -228,7 +247,7 @@ work(struct uploader *u, struct fault *f)
 	bool busy = false;
 
 	do {
-		if (need_watcher(u, f) == -1)
+		if (need_children(u, f) == -1)
 			return -1;
 		why = FAULT_INIT;
 		cloud_tend(assets_cloud(u->assets));
@@ -257,8 +276,8 @@ begin(struct uploader *u, struct fault *f)
 	if (!conf_has_bucket(u->conf))
 		return fault_in(f, FAULT_INPUT, "STORAGE_BUCKET",
 		    "STORAGE_BUCKET is not set: there is nothing to upload to");
-	/* The watcher comes before anything is open that it must not share. */
-	if (open_signals(&u->stop_fd, f) == -1 || begin_watcher(u, f) == -1 ||
+	/* They come before anything is open that they must not share. */
+	if (start_stop_fd(&u->stop_fd, f) == -1 || begin_children(u, f) == -1 ||
 	    assets_open(&u->assets, u->conf, CLOUD_USER, u->stop_fd, f) == -1)
 		return -1;
 	return hurry(u, f);
@@ -282,7 +301,7 @@ uploader_run(const struct conf *conf, struct fault *f)
 			view_str(conf_text(conf, CONF_STORAGE_BUCKET))));
 		rc = work(u, f);
 	}
-	end_watcher(u);
+	end_children(u);
 	assets_close(&u->assets);
 	if (u->stop_fd != -1)
 		(void)close(u->stop_fd);

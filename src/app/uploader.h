@@ -2,8 +2,9 @@
  * uploader - the daemon beside the workers: brings to the bucket what
  * waits, looks after what is there, and watches the storage.
  *
- * Two processes: this one uploads, its child watches (app/watch), so that
- * no upload can delay the news that the storage is down.  Several uploaders
+ * Three processes: this one uploads, one child watches (app/watch), so that
+ * no upload can delay the news that the storage is down, and one works
+ * through the operations on whole jobs (app/runner).  Several uploaders
  * may run; each object is taken by one.  Killed at any moment it loses
  * nothing: what it had taken is free again after a while.
  */
@@ -14,8 +15,8 @@
 
 /*
  * Goes on until SIGTERM or SIGINT.  Fails when it cannot begin (FAULT_INPUT
- * without a bucket, else as assets_open), and when its child has died:
- * whoever began it begins both anew.
+ * without a bucket, else as assets_open), and when a child has died:
+ * whoever began it begins all anew.
  */
 int uploader_run(const struct conf *conf, struct fault *f);
 

@@ -2,6 +2,7 @@
 
 #include "app/describe.h"
 #include "app/reindex.h"
+#include "app/session.h"
 #include "app/start.h"
 #include "app/status.h"
 #include "app/uploader.h"
@@ -10,39 +11,6 @@
 #include "codec/text.h"
 
 /* --- what the verbs share --- */
-
-/* One run of a verb that needs settings and what they open. */
-struct session {
-	struct conf *conf;
-	struct assets *assets;
-};
-
-/* Mistakes in the settings have been said when it fails without a fault. */
-static int
-open_session(struct session *s, struct fault *f)
-{
-	if (start_command(&s->conf) == -1)
-		return -1;
-	return assets_open(&s->assets, s->conf, CLOUD_COMMAND, 0, f);
-}
-
-/* The same for a verb that asks the bucket: with keys to do so. */
-static int
-open_cloud_session(struct session *s, struct fault *f)
-{
-	if (open_session(s, f) == -1)
-		return -1;
-	if (assets_cloud(s->assets) != NULL)
-		cloud_tend(assets_cloud(s->assets));
-	return 0;
-}
-
-static void
-close_session(struct session *s)
-{
-	assets_close(&s->assets);
-	conf_close(&s->conf);
-}
 
 static int
 read_job(const struct verbs_line *line, struct job_id *job, struct fault *f)
@@ -64,14 +32,15 @@ print_line(struct buf *out, struct view text)
 int
 verbs_persist(const struct verbs_line *line, struct buf *out, struct fault *f)
 {
-	struct session s = { NULL, NULL };
+	struct session s = SESSION_INIT;
 	struct asset asset = ASSET_INIT;
 	struct image_id id;
 	struct job_id job;
 	int rc = -1;
 
 	if (image_id_parse(&id, view_str(line->words[0]), f) == 0 &&
-	    read_job(line, &job, f) == 0 && open_cloud_session(&s, f) == 0)
+	    read_job(line, &job, f) == 0 &&
+	    session_open(&s, SESSION_ASKS, f) == 0)
 		rc = persist_character_reference(
 		    s.assets, &id, line->words[1], &job, &asset, f);
 	if (rc == 0 && line->json) {
@@ -81,7 +50,7 @@ verbs_persist(const struct verbs_line *line, struct buf *out, struct fault *f)
 		print_line(out, buf_view(&asset.url.text));
 	}
 	asset_fini(&asset);
-	close_session(&s);
+	session_close(&s);
 	return rc;
 }
 
@@ -136,7 +105,7 @@ int
 verbs_associate(const struct verbs_line *line, struct buf *out, struct fault *f)
 {
 	const size_t n = line->n - 1;
-	struct session s = { NULL, NULL };
+	struct session s = SESSION_INIT;
 	struct asset assets[ASSETS_IMAGES_MAX];
 	struct image_id ids[ASSETS_IMAGES_MAX];
 	struct job_id job;
@@ -146,7 +115,8 @@ verbs_associate(const struct verbs_line *line, struct buf *out, struct fault *f)
 	for (i = 0; i < n; i++)
 		assets[i] = ASSET_INIT;
 	if (job_id_parse(&job, view_str(line->words[0]), f) == 0 &&
-	    read_ids(line, ids, f) == 0 && open_cloud_session(&s, f) == 0)
+	    read_ids(line, ids, f) == 0 &&
+	    session_open(&s, SESSION_ASKS, f) == 0)
 		rc = associate_character_images_with_job(
 		    s.assets, &job, ids, n, line->base, assets, f);
 	if (rc == 0) {
@@ -155,14 +125,14 @@ verbs_associate(const struct verbs_line *line, struct buf *out, struct fault *f)
 	}
 	for (i = 0; i < n; i++)
 		asset_fini(&assets[i]);
-	close_session(&s);
+	session_close(&s);
 	return rc;
 }
 
 int
 verbs_url(const struct verbs_line *line, struct buf *out, struct fault *f)
 {
-	struct session s = { NULL, NULL };
+	struct session s = SESSION_INIT;
 	struct asset asset = ASSET_INIT;
 	struct image_id id;
 	struct job_id job;
@@ -175,7 +145,8 @@ verbs_url(const struct verbs_line *line, struct buf *out, struct fault *f)
 		return fault_set(
 		    f, FAULT_RANGE, "--expires must be a number of seconds");
 	if (image_id_parse(&id, view_str(line->words[0]), f) == 0 &&
-	    read_job(line, &job, f) == 0 && open_cloud_session(&s, f) == 0)
+	    read_job(line, &job, f) == 0 &&
+	    session_open(&s, SESSION_ASKS, f) == 0)
 		rc = get_character_reference_url(
 		    s.assets, &id, &job, line->extension, expires_s, &asset, f);
 	if (rc == 0 && line->json) {
@@ -185,7 +156,7 @@ verbs_url(const struct verbs_line *line, struct buf *out, struct fault *f)
 		print_line(out, buf_view(&asset.url.text));
 	}
 	asset_fini(&asset);
-	close_session(&s);
+	session_close(&s);
 	return rc;
 }
 
@@ -209,19 +180,19 @@ verbs_uploader(const struct verbs_line *line, struct buf *out, struct fault *f)
 int
 verbs_status(const struct verbs_line *line, struct buf *out, struct fault *f)
 {
-	struct session s = { NULL, NULL };
-	int rc = open_session(&s, f);
+	struct session s = SESSION_INIT;
+	int rc = session_open(&s, 0, f);
 
 	if (rc == 0)
 		rc = status_describe(s.assets, line->json, out, f);
-	close_session(&s);
+	session_close(&s);
 	return rc;
 }
 
 int
 verbs_retry(const struct verbs_line *line, struct buf *out, struct fault *f)
 {
-	struct session s = { NULL, NULL };
+	struct session s = SESSION_INIT;
 	struct image_id id;
 	int64_t n = 0;
 	int rc = -1;
@@ -230,24 +201,24 @@ verbs_retry(const struct verbs_line *line, struct buf *out, struct fault *f)
 		return fault_set(f, FAULT_INPUT, "name one image, or --all");
 	if ((line->all ||
 		image_id_parse(&id, view_str(line->words[0]), f) == 0) &&
-	    open_session(&s, f) == 0)
+	    session_open(&s, 0, f) == 0)
 		rc = objects_retry(assets_db(s.assets), line->all ? NULL : &id,
 		    clock_now_ms(), &n, f);
 	if (rc == 0)
 		buf_fmt(out, "%lld wait again\n", (long long)n);
-	close_session(&s);
+	session_close(&s);
 	return rc;
 }
 
 int
 verbs_reindex(const struct verbs_line *line, struct buf *out, struct fault *f)
 {
-	struct session s = { NULL, NULL };
+	struct session s = SESSION_INIT;
 	struct reindex_report r;
 	int rc = -1;
 
 	(void)line;
-	if (open_cloud_session(&s, f) == 0)
+	if (session_open(&s, SESSION_ASKS, f) == 0)
 		rc = reindex(s.assets, &r, f);
 	if (rc == 0)
 		buf_fmt(out,
@@ -261,7 +232,7 @@ verbs_reindex(const struct verbs_line *line, struct buf *out, struct fault *f)
 		    (long long)r.adopted, (long long)r.queued,
 		    (long long)r.discovered, (long long)r.confirmed,
 		    (long long)r.conflicts, (long long)r.lost);
-	close_session(&s);
+	session_close(&s);
 	return rc;
 }
 

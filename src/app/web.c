@@ -6,6 +6,7 @@
 #include "app/answer.h"
 #include "app/ask.h"
 #include "app/images.h"
+#include "app/operations.h"
 #include "app/persistence.h"
 #include "app/recover.h"
 #include "app/service.h"
@@ -35,6 +36,11 @@ static const struct route routes[] = {
 	    persistence_persist, WEB_JSON_BODY_MAX },
 	{ "POST", "/api/mv/associate_character_images_with_job", POOL_SLOW,
 	    persistence_associate, WEB_JSON_BODY_MAX },
+	{ "POST", "/api/mv/persist_job_assets", POOL_FAST, operations_persist,
+	    WEB_JSON_BODY_MAX },
+	{ "POST", "/api/mv/download_job_assets", POOL_FAST, operations_download,
+	    WEB_JSON_BODY_MAX },
+	{ "GET", OPERATIONS_PATH, POOL_FAST, operations_get, 0 },
 };
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])

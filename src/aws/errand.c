@@ -2,18 +2,21 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "aws/mtime.h"
 #include "base/clock.h"
 #include "codec/text.h"
 
 enum {
 	URL_MAX = 32 << 10,   /* a listing's has a token in it             */
 	LINES_MAX = 16 << 10, /* all headers of a request, token included  */
-	FIELDS_MAX = 6,       /* of these, those that an operation adds    */
-	SOURCE_MAX = 4 * PLACE_PATH_MAX
+	FIELDS_MAX = 8,       /* of these, those that an operation adds    */
+	ROOM_MAX = 4 * PLACE_PATH_MAX /* the longest is a COPY's source      */
 };
 
 /* SHA-256 of no bytes. */
@@ -26,16 +29,39 @@ struct verb {
 	const char *method;
 	enum http_method http;
 	int asked;
+	bool sends; /* a body, whose digest is signed                    */
+	bool takes; /* the body of a good reply: bytes, or a document    */
+	bool finds; /* headers that tell of the object                   */
 };
 
+/* clang-format off */
 static const struct verb verbs[] = {
-	[S3_PUT] = { "put", "PUT", HTTP_PUT, VERDICT_ETAG },
-	[S3_HEAD] = { "head", "HEAD", HTTP_HEAD,
-	    VERDICT_BODILESS | VERDICT_ETAG },
-	[S3_GET] = { "get", "GET", HTTP_GET, VERDICT_ETAG },
+	[S3_PUT] = { "put", "PUT", HTTP_PUT, VERDICT_ETAG,
+	    .sends = true, .finds = true },
+	[S3_HEAD] = { "head", "HEAD", HTTP_HEAD, VERDICT_BODILESS | VERDICT_ETAG,
+	    .finds = true },
+	[S3_GET] = { "get", "GET", HTTP_GET, VERDICT_ETAG,
+	    .takes = true, .finds = true },
 	[S3_COPY] = { "copy", "PUT", HTTP_PUT, VERDICT_COPY },
 	[S3_DELETE] = { "delete", "DELETE", HTTP_DELETE, VERDICT_DELETE },
+	[S3_CREATE] = { "begin the upload of", "POST", HTTP_POST,
+	    .takes = true },
+	[S3_PART] = { "put a part of", "PUT", HTTP_PUT, VERDICT_ETAG,
+	    .sends = true, .finds = true },
+	[S3_PARTS] = { "list the parts of", "GET", HTTP_GET,
+	    .takes = true },
+	[S3_COMPLETE] = { "complete the upload of", "POST", HTTP_POST,
+	    VERDICT_COMPLETE, .sends = true, .takes = true },
+	[S3_ABORT] = { "abort the upload of", "DELETE", HTTP_DELETE,
+	    VERDICT_DELETE },
 };
+/* clang-format on */
+
+static const struct verb *
+verb_of(const struct errand *e)
+{
+	return &verbs[e->op->verb];
+}
 
 void
 errand_rest(struct errand *e)
@@ -54,6 +80,7 @@ errand_rest(struct errand *e)
 static int
 check_file(struct errand *e, struct fault *f)
 {
+	const bool is_whole = e->op->verb == S3_PUT && e->op->offset == 0;
 	struct stat st;
 
 	if (fstat(e->fd, &st) == -1)
@@ -61,19 +88,44 @@ check_file(struct errand *e, struct fault *f)
 	if (!S_ISREG(st.st_mode))
 		return fault_in(f, FAULT_ABSENT, "file",
 		    "%s is no regular file", e->op->name);
-	if (st.st_size != e->op->size)
+	if (is_whole && st.st_size != e->op->size)
 		return fault_in(f, FAULT_CONFLICT, "file",
 		    "%s has %lld bytes, not %lld", e->op->name,
 		    (long long)st.st_size, (long long)e->op->size);
 	return 0;
 }
 
+/* Without following a link at any step: somebody may put one there while
+ * others are sent, and what it leads to is not to leave this machine. */
+static int
+open_below(int dir, const char *name)
+{
+	const char *slash = strchr(name, '/');
+	char folder[NAME_MAX + 1];
+	int next, fd, saved;
+
+	if (slash == NULL)
+		return openat(
+		    dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	(void)snprintf(
+	    folder, sizeof folder, "%.*s", (int)(slash - name), name);
+	next =
+	    openat(dir, folder, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (next == -1)
+		return -1;
+	fd = open_below(next, slash + 1);
+	saved = errno;
+	(void)close(next);
+	errno = saved;
+	return fd;
+}
+
 static int
 open_file(struct errand *e, struct fault *f)
 {
-	e->fd = openat(e->op->dir, e->op->name,
-	    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (e->fd == -1 && (errno == ENOENT || errno == ELOOP))
+	e->fd = open_below(e->op->dir, e->op->name);
+	if (e->fd == -1 &&
+	    (errno == ENOENT || errno == ELOOP || errno == ENOTDIR))
 		return fault_in(
 		    f, FAULT_ABSENT, "file", "%s is gone", e->op->name);
 	if (e->fd == -1)
@@ -88,7 +140,7 @@ read_file(struct http_call *call, char *p, size_t n, int64_t offset)
 	ssize_t got;
 
 	do
-		got = pread(e->fd, p, n, (off_t)offset);
+		got = pread(e->fd, p, n, (off_t)(e->op->offset + offset));
 	while (got == -1 && errno == EINTR);
 	if (got > 0)
 		return got;
@@ -99,6 +151,23 @@ read_file(struct http_call *call, char *p, size_t n, int64_t offset)
 			 "%s became shorter", e->op->name);
 }
 
+/* Who asks to go on from a byte must not be given those before it. */
+static int
+check_range(struct errand *e)
+{
+	char begin[64];
+	struct view range = VIEW("");
+
+	(void)snprintf(
+	    begin, sizeof begin, "bytes %lld-", (long long)e->op->range_begin);
+	(void)http_header(e->call, "content-range", &range);
+	if (e->op->range_begin == 0 || view_begins(range, begin))
+		return 0;
+	return fault_set(&e->call->fault, FAULT_REMOTE,
+	    "the reply does not begin with byte %lld",
+	    (long long)e->op->range_begin);
+}
+
 /* The bytes of a reply: whose they are decides what to do with them. */
 static int
 take_bytes(struct http_call *call, struct view bytes)
@@ -106,6 +175,10 @@ take_bytes(struct http_call *call, struct view bytes)
 	struct errand *e = call->owner;
 	struct s3_op *op = e->op;
 
+	if (e->got == 0 && check_range(e) == -1) {
+		e->refused = true;
+		return -1;
+	}
 	e->got += (int64_t)bytes.n;
 	if (op->sink != NULL)
 		e->refused = op->sink(op, bytes, false) == -1;
@@ -153,37 +226,85 @@ add_encryption(
 	    view_str(with->sse_key));
 }
 
+/* What was written into room since it had `from` bytes: lent, because room
+ * never grows. */
+static struct view
+written(const struct buf *room, size_t from)
+{
+	return (struct view){ room->data + from, room->len - from };
+}
+
+/* What is kept with an object. */
+static size_t
+add_properties(const struct errand *e, struct sigv4_field *fields, size_t n,
+    struct buf *room)
+{
+	const struct s3_op *op = e->op;
+	const size_t from = room->len;
+
+	n = add_field(fields, n, "content-type", view_str(op->media_type));
+	n = add_field(fields, n, "cache-control", view_str(op->cache_control));
+	n = add_field(
+	    fields, n, "x-amz-meta-sha256", view_str(op->sha256->hex));
+	if (op->mtime_ns != 0)
+		mtime_write(room, op->mtime_ns);
+	n = add_field(fields, n, "x-amz-meta-mtime", written(room, from));
+	if (op->if_none_match)
+		n = add_field(fields, n, "if-none-match", VIEW("*"));
+	return add_encryption(fields, n, e->with);
+}
+
+static size_t
+add_source(const struct errand *e, struct sigv4_field *fields, size_t n,
+    struct buf *room)
+{
+	const size_t from = room->len;
+
+	buf_fmt(room, "/%s/", bucket_name(e->with->bucket));
+	text_escape(room, view_str(e->op->source), true);
+	n = add_field(fields, n, "x-amz-copy-source", written(room, from));
+	return add_encryption(fields, n, e->with);
+}
+
+static size_t
+add_conditions(const struct s3_op *op, struct sigv4_field *fields, size_t n,
+    struct buf *room)
+{
+	size_t from = room->len;
+
+	if (op->range_end >= 0)
+		buf_fmt(room, "bytes=%lld-%lld", (long long)op->range_begin,
+		    (long long)op->range_end);
+	else if (op->range_begin > 0)
+		buf_fmt(room, "bytes=%lld-", (long long)op->range_begin);
+	n = add_field(fields, n, "range", written(room, from));
+	from = room->len;
+	if (op->if_match != NULL)
+		buf_fmt(room, "\"%s\"", op->if_match);
+	return add_field(fields, n, "if-match", written(room, from));
+}
+
 /* The headers of an operation, in text that lives in room. */
 static size_t
 fields_of(const struct errand *e, struct sigv4_field fields[FIELDS_MAX],
     struct buf *room)
 {
-	const struct s3_op *op = e->op;
-	size_t n = 0;
-
-	switch (op->verb) {
+	switch (e->op->verb) {
 	case S3_PUT:
-		n = add_field(
-		    fields, n, "content-type", view_str(op->media_type));
-		n = add_field(
-		    fields, n, "cache-control", VIEW(S3_CACHE_CONTROL));
-		n = add_field(
-		    fields, n, "x-amz-meta-sha256", view_str(op->sha256->hex));
-		if (op->if_none_match)
-			n = add_field(fields, n, "if-none-match", VIEW("*"));
-		return add_encryption(fields, n, e->with);
+	case S3_CREATE:
+		return add_properties(e, fields, 0, room);
 	case S3_COPY:
-		buf_fmt(room, "/%s/", bucket_name(e->with->bucket));
-		text_escape(room, view_str(op->source), true);
-		n = add_field(fields, n, "x-amz-copy-source", buf_view(room));
-		return add_encryption(fields, n, e->with);
+		return add_source(e, fields, 0, room);
 	case S3_GET:
-		if (op->range_end < 0)
-			return 0;
-		buf_fmt(room, "bytes=0-%lld", (long long)op->range_end);
-		return add_field(fields, n, "range", buf_view(room));
+		return add_conditions(e->op, fields, 0, room);
+	case S3_COMPLETE:
+		return add_field(
+		    fields, 0, "content-type", VIEW("application/xml"));
 	case S3_HEAD:
 	case S3_DELETE:
+	case S3_PART:
+	case S3_PARTS:
+	case S3_ABORT:
 		return 0;
 	}
 	return 0;
@@ -209,16 +330,15 @@ static int
 sign(struct errand *e, const struct sigv4_field *fields, size_t n,
     struct fault *f)
 {
-	const struct bucket_request request = { .method =
-						    verbs[e->op->verb].method,
+	const struct verb *verb = verb_of(e);
+	const struct bucket_request request = { .method = verb->method,
 		.key = view_str(e->op->key),
 		.query = e->query,
 		.query_n = e->query_n,
 		.headers = fields,
 		.headers_n = n,
-		.payload_sha256 = e->op->verb == S3_PUT
-				      ? view_str(e->op->sha256->hex)
-				      : VIEW(NO_BODY_SHA256) };
+		.payload_sha256 = verb->sends ? view_str(e->op->sha256->hex)
+					      : VIEW(NO_BODY_SHA256) };
 	size_t i;
 
 	for (i = 0; i < n; i++) {
@@ -240,17 +360,23 @@ static int
 sign_op(struct errand *e, struct fault *f)
 {
 	struct sigv4_field fields[FIELDS_MAX];
-	struct buf room = BUF_INIT(SOURCE_MAX);
-	const size_t n = fields_of(e, fields, &room);
-	int rc = buf_done(&room, f);
+	struct buf room = BUF_INIT(ROOM_MAX);
+	size_t n = 0;
+	int rc = 0;
 
-	/* Room at once, lest growing leaves copies of secrets behind. */
-	if (rc == 0 && buf_room(&e->lines, LINES_MAX) == NULL)
-		rc = buf_done(&e->lines, f);
+	/* Room at once, lest growing leaves copies of secrets behind, or
+	 * moves the text of a field. */
+	if (buf_room(&room, ROOM_MAX) == NULL ||
+	    buf_room(&e->lines, LINES_MAX) == NULL)
+		rc = fault_set(f, FAULT_MEMORY, "the headers of a request");
 	if (rc == 0) {
+		buf_clear(&room);
 		buf_clear(&e->lines);
-		rc = sign(e, fields, n, f);
+		n = fields_of(e, fields, &room);
+		rc = buf_done(&room, f);
 	}
+	if (rc == 0)
+		rc = sign(e, fields, n, f);
 	buf_fini(&room);
 	return rc;
 }
@@ -260,7 +386,7 @@ begin_attempt(struct errand *e, struct fault *f)
 {
 	if (forget_bytes(e, f) == -1 || sign_op(e, f) == -1)
 		return -1;
-	if (e->op->verb == S3_PUT && e->op->dir != -1 && open_file(e, f) == -1)
+	if (verb_of(e)->sends && e->op->dir != -1 && open_file(e, f) == -1)
 		return -1;
 	if (e->silent_since_ms == -1)
 		e->silent_since_ms = clock_ticks_ms();
@@ -307,7 +433,7 @@ read_found(struct errand *e)
 	struct s3_op *op = e->op;
 	struct view etag = header(e, "etag");
 
-	if (op->verb == S3_COPY || op->verb == S3_DELETE)
+	if (!verb_of(e)->finds)
 		return; /* its headers are about the reply */
 	if (etag.n >= 2 && etag.p[0] == '"' && etag.p[etag.n - 1] == '"')
 		etag = (struct view){ etag.p + 1, etag.n - 2 };
@@ -315,6 +441,8 @@ read_found(struct errand *e)
 	keep(op->found_sha256, sizeof op->found_sha256,
 	    header(e, "x-amz-meta-sha256"));
 	keep(op->found_type, sizeof op->found_type, header(e, "content-type"));
+	if (!mtime_read(header(e, "x-amz-meta-mtime"), &op->found_mtime_ns))
+		op->found_mtime_ns = 0;
 	op->found_size = -1;
 	if ((op->verb == S3_HEAD || op->verb == S3_GET) &&
 	    !text_number(header(e, "content-length"), &op->found_size))
@@ -324,9 +452,14 @@ read_found(struct errand *e)
 static struct verdict
 verdict_of_reply(const struct errand *e)
 {
+	/* A document that completes an upload was taken as an answer. */
+	const struct buf *body =
+	    e->op->verb == S3_COMPLETE && e->call->status / 100 == 2
+		? &e->op->reply
+		: &e->call->reply;
 	const struct verdict_reply reply = { .asked = e->asked,
 		.status = e->call->status,
-		.body = buf_view(&e->call->reply),
+		.body = buf_view(body),
 		.etag = header(e, "etag"),
 		.date = header(e, "date"),
 		.region = header(e, "x-amz-bucket-region"),
@@ -378,32 +511,69 @@ errand_asked_wait_ms(const struct errand *e)
 	return e->call->retry_after_ms;
 }
 
+static void
+ask(struct errand *e, const char *name, const char *value)
+{
+	MUST(e->query_n < ERRAND_QUERY_MAX);
+	e->own[e->query_n++] =
+	    (struct sigv4_field){ view_str(name), view_str(value) };
+	e->query = e->own;
+}
+
+/* What of an upload is meant. */
+static void
+ask_about_upload(struct errand *e)
+{
+	const struct s3_op *op = e->op;
+
+	(void)snprintf(e->number, sizeof e->number, "%d", op->part);
+	if (op->verb == S3_CREATE)
+		ask(e, "uploads", "");
+	if (op->verb == S3_PART)
+		ask(e, "partNumber", e->number);
+	if (op->verb == S3_PARTS && op->part > 0)
+		ask(e, "part-number-marker", e->number);
+	if (op->verb == S3_PART || op->verb == S3_PARTS ||
+	    op->verb == S3_COMPLETE || op->verb == S3_ABORT)
+		ask(e, "uploadId", op->upload_id);
+}
+
+static void
+give_body(struct errand *e)
+{
+	if (e->op->dir == -1)
+		e->call->body = e->op->bytes;
+	else {
+		e->call->source = read_file;
+		e->call->body_size = e->op->size;
+	}
+}
+
 void
 errand_begin(struct errand *e, struct http_call *call,
     const struct errand_with *with, struct s3_op *op)
 {
-	const bool is_put = op->verb == S3_PUT;
+	const struct verb *verb = &verbs[op->verb];
 
-	MUST(!is_put || op->sha256 != NULL);
+	MUST(!verb->sends || op->sha256 != NULL);
+	MUST(op->verb != S3_CREATE ||
+	     (op->sha256 != NULL && op->media_type != NULL));
 	*e = (struct errand){ .with = with,
 		.op = op,
 		.call = call,
-		.word = verbs[op->verb].word,
-		.asked = verbs[op->verb].asked,
+		.word = verb->word,
+		.asked = verb->asked,
 		.fd = -1,
 		.silent_since_ms = -1 };
 	*call = HTTP_CALL_INIT(VERDICT_BODY_MAX);
-	call->method = verbs[op->verb].http;
+	call->method = verb->http;
 	call->reply_headers.limit = HTTP_REPLY_HEADERS_MAX;
 	call->prepare = prepare;
 	call->owner = e;
-	call->sink = op->verb == S3_GET ? take_bytes : NULL;
-	if (is_put && op->dir == -1)
-		call->body = op->bytes;
-	if (is_put && op->dir != -1) {
-		call->source = read_file;
-		call->body_size = op->size;
-	}
+	call->sink = verb->takes ? take_bytes : NULL;
+	ask_about_upload(e);
+	if (verb->sends)
+		give_body(e);
 }
 
 void

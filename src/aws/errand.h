@@ -13,6 +13,8 @@
 #include "aws/op.h"
 #include "net/http.h"
 
+enum { ERRAND_QUERY_MAX = 2, ERRAND_NUMBER_SIZE = 12 };
+
 /* What all errands of a bucket have in common: lent. */
 struct errand_with {
 	struct bucket *bucket;
@@ -27,14 +29,17 @@ struct errand {
 	void *owner;      /* of the errand: for the judge of the call     */
 	const char *word; /* "put": for a fault                           */
 	int asked;        /* see struct verdict_reply                     */
-	/* of a listing, which is an S3_GET of the key "" */
+	/* What it asks in its URL: its own, or those of a question to the
+	 * bucket, which is an S3_GET of the key "". */
 	const struct sigv4_field *query;
 	size_t query_n;
+	struct sigv4_field own[ERRAND_QUERY_MAX];
+	char number[ERRAND_NUMBER_SIZE]; /* the text of one of them */
 
 	/* the attempt in hand */
 	struct buf url;
 	struct buf lines; /* the headers: they hold secrets               */
-	int fd;           /* of the file of a PUT, or -1                  */
+	int fd;           /* of the file to send, or -1                   */
 	int64_t got;      /* bytes of the body so far                     */
 	bool refused;     /* by our side: its fault stands                */
 	struct bucket_stamp stamp;
@@ -52,7 +57,7 @@ struct errand {
 void errand_begin(struct errand *e, struct http_call *call,
     const struct errand_with *with, struct s3_op *op);
 
-/* Makes it one of a listing. */
+/* Makes it a question to the bucket: a page of a listing. */
 void errand_list(
     struct errand *e, const struct sigv4_field *query, size_t query_n);
 

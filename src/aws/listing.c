@@ -13,7 +13,9 @@ struct reading {
 	listing_key *found;
 	void *arg;
 	struct buf key;
+	struct buf etag;
 	int64_t size; /* -1: not said yet */
+	int64_t modified_s;
 };
 
 /* What the page says of itself.  It is read before the keys, since S3
@@ -42,35 +44,69 @@ on_page(void *arg, const char *path, struct view text, struct fault *f)
  * and a plus is %2B everywhere, so that a '+' is always a space.  botocore
  * reads it the same way.
  */
-static int
-decode(struct reading *r, struct view text, struct fault *f)
+int
+listing_unescape(struct view text, struct buf *out, struct fault *f)
 {
 	struct fault why = FAULT_INIT;
 	struct view piece;
 	size_t i, from = 0;
 
+	buf_clear(out);
 	for (i = 0; i <= text.n; i++) {
 		if (i < text.n && text.p[i] != '+')
 			continue;
 		piece = (struct view){ text.p + from, i - from };
-		if (text_unescape(piece, &r->key, &why) == -1)
+		if (text_unescape(piece, out, &why) == -1)
 			return fault_set(
 			    f, FAULT_REMOTE, "a key: %s", why.text);
 		if (i < text.n)
-			buf_add(&r->key, VIEW(" "));
+			buf_add(out, VIEW(" "));
 		from = i + 1;
 	}
-	return buf_done(&r->key, f);
+	return buf_done(out, f);
 }
 
 static int
 take_key(struct reading *r, struct view text, struct fault *f)
 {
-	buf_clear(&r->key);
 	if (r->is_encoded)
-		return decode(r, text, f);
+		return listing_unescape(text, &r->key, f);
+	buf_clear(&r->key);
 	buf_add(&r->key, text);
 	return buf_done(&r->key, f);
+}
+
+/* Without its quotes; one that S3 would not give is none. */
+static void
+take_etag(struct reading *r, struct view text)
+{
+	struct view v = text_trim(text);
+
+	buf_clear(&r->etag);
+	if (v.n < 2 || v.p[0] != '"' || v.p[v.n - 1] != '"' ||
+	    v.n - 2 > r->etag.limit)
+		return;
+	buf_add(&r->etag, (struct view){ v.p + 1, v.n - 2 });
+}
+
+static int
+give(struct reading *r, struct fault *f)
+{
+	const struct listing_object object = { .key = buf_view(&r->key),
+		.size = r->size,
+		.etag = buf_view(&r->etag),
+		.modified_s = r->modified_s };
+
+	if (r->key.len == 0 || r->size < 0)
+		return fault_set(
+		    f, FAULT_REMOTE, "an entry without a key or a size");
+	if (r->found(r->arg, &object, f) == -1)
+		return -1;
+	buf_clear(&r->key);
+	buf_clear(&r->etag);
+	r->size = -1;
+	r->modified_s = 0;
+	return 0;
 }
 
 static int
@@ -83,15 +119,12 @@ on_key(void *arg, const char *path, struct view text, struct fault *f)
 	if (strcmp(path, "ListBucketResult/Contents/Size") == 0 &&
 	    !text_number(text_trim(text), &r->size))
 		return fault_set(f, FAULT_REMOTE, "a size is no number");
-	if (strcmp(path, "ListBucketResult/Contents") != 0)
-		return 0;
-	if (r->key.len == 0 || r->size < 0)
-		return fault_set(
-		    f, FAULT_REMOTE, "an entry without a key or a size");
-	if (r->found(r->arg, buf_view(&r->key), r->size, f) == -1)
-		return -1;
-	buf_clear(&r->key);
-	r->size = -1;
+	if (strcmp(path, "ListBucketResult/Contents/ETag") == 0)
+		take_etag(r, text);
+	else if (strcmp(path, "ListBucketResult/Contents/LastModified") == 0)
+		(void)text_moment_s(text_trim(text), &r->modified_s);
+	else if (strcmp(path, "ListBucketResult/Contents") == 0)
+		return give(r, f);
 	return 0;
 }
 
@@ -119,6 +152,7 @@ listing_read(struct view page, listing_key *found, void *arg, struct buf *token,
 		.found = found,
 		.arg = arg,
 		.key = BUF_INIT(LISTING_KEY_MAX),
+		.etag = BUF_INIT(LISTING_ETAG_MAX),
 		.size = -1 };
 	int rc;
 
@@ -129,5 +163,6 @@ listing_read(struct view page, listing_key *found, void *arg, struct buf *token,
 	if (rc == 0)
 		rc = xml_read(page, on_key, &r, f);
 	buf_fini(&r.key);
+	buf_fini(&r.etag);
 	return rc == -1 ? fault_while(f, "read a listing") : 0;
 }

@@ -12,14 +12,23 @@
 enum {
 	LISTING_PAGE = 1000, /* keys of a page, at most                     */
 	LISTING_KEY_MAX = 1024,
+	LISTING_ETAG_MAX = 127,
 	/* All of them escaped, three for each byte, and the tags around. */
 	LISTING_BYTES_MAX = LISTING_PAGE * 4 * LISTING_KEY_MAX,
 	LISTING_TOKEN_MAX = 4 * LISTING_KEY_MAX /* Ceph's is a whole key */
 };
 
-/* A key, in S3's order; returns 0 to go on, -1 with a fault to stop. */
+/* One object, its texts lent for the call; the ETag without its quotes. */
+struct listing_object {
+	struct view key;
+	int64_t size;
+	struct view etag;
+	int64_t modified_s; /* seconds since 1970, 0: not said */
+};
+
+/* An object, in S3's order; returns 0 to go on, -1 with a fault to stop. */
 typedef int listing_key(
-    void *arg, struct view key, int64_t size, struct fault *f);
+    void *arg, const struct listing_object *object, struct fault *f);
 
 /*
  * Hands over each key of a page asked for with encoding-type=url, and puts
@@ -29,5 +38,12 @@ typedef int listing_key(
  */
 int listing_read(struct view page, listing_key *found, void *arg,
     struct buf *token, struct fault *f);
+
+/*
+ * Puts into out, in place of what it held, the key that encoding-type=url
+ * made text of.  FAULT_REMOTE for a broken escape; FAULT_MEMORY, also when
+ * it is longer than out may be.
+ */
+int listing_unescape(struct view text, struct buf *out, struct fault *f);
 
 #endif

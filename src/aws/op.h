@@ -18,9 +18,22 @@ enum {
 	S3_ETAG_MAX = 128
 };
 
+/* Of what is never replaced under its key: images. */
 #define S3_CACHE_CONTROL "private, max-age=31536000, immutable"
 
-enum s3_verb { S3_PUT, S3_HEAD, S3_GET, S3_COPY, S3_DELETE };
+/* The last five are of aws/multipart. */
+enum s3_verb {
+	S3_PUT,
+	S3_HEAD,
+	S3_GET,
+	S3_COPY,
+	S3_DELETE,
+	S3_CREATE,
+	S3_PART,
+	S3_PARTS,
+	S3_COMPLETE,
+	S3_ABORT
+};
 
 struct s3_op {
 	/* asked: lent until s3_run returns */
@@ -32,18 +45,36 @@ struct s3_op {
 	struct view bytes;
 	int dir;
 	const char *name;
-	int64_t size;                /* of the file                       */
-	const struct digest *sha256; /* of a PUT; kept as metadata        */
-	const char *media_type;      /* of a PUT                          */
-	bool if_none_match;          /* PUT: only where there is no object */
-	const char *source;          /* of a COPY: a key of this bucket   */
-	int64_t range_end;           /* of a GET: bytes 0 to this; -1: all */
-	/* GET: where the bytes go; -1 ends the operation, with the fault
-	 * that it set in the op, else as REMOTE.  NULL: to reply.  `again`
-	 * tells that what came before is void: a new attempt begins from the
-	 * first byte (bytes is then empty). */
+	int64_t offset; /* where in the file it begins: but for a PUT from
+			 * 0, the file may have more than size bytes      */
+	int64_t size;   /* of the file, or of what is sent of it          */
+	/* Of the body of a PUT, PART, COMPLETE; of the whole object of a
+	 * CREATE.  PUT and CREATE keep it as metadata. */
+	const struct digest *sha256;
+	const char *media_type;    /* of a PUT; of a CREATE, which must
+				    * have one                             */
+	const char *cache_control; /* of a PUT or CREATE; NULL: none       */
+	bool if_none_match;        /* PUT: only where there is no object   */
+	int64_t mtime_ns;          /* of a PUT or CREATE: kept as metadata
+				    * (aws/mtime); 0: none                 */
+	const char *source;        /* of a COPY: a key of this bucket      */
+	int64_t range_begin;       /* of a GET: from this byte             */
+	int64_t range_end;         /* of a GET: to this byte; -1: all      */
+	const char *if_match;      /* of a GET: an ETag without quotes, else
+				    * CONFLICT; NULL: any                      */
+	const char *upload_id; /* of a PART, PARTS, COMPLETE, ABORT        */
+	int part;              /* of a PART, from 1; of PARTS: the last one
+				* listed before                            */
+	/* GET and the replies of CREATE, PARTS, COMPLETE: where they go; -1
+	 * ends the operation, with the fault that it set in the op, else as
+	 * REMOTE.  NULL: to reply.  `again` tells that what came before is
+	 * void: a new attempt begins from the first byte (bytes is then empty).
+	 */
 	int (*sink)(struct s3_op *op, struct view bytes, bool again);
-	void *owner; /* for sink */
+	/* It is settled, done or with its fault: told once, from within
+	 * s3_run, which must not be called from there.  NULL: nobody asks. */
+	void (*finished)(struct s3_op *op);
+	void *owner; /* for sink and finished */
 
 	/* answered */
 	int status;
@@ -51,7 +82,8 @@ struct s3_op {
 	char found_etag[S3_ETAG_MAX]; /* without its quotes                */
 	char found_sha256[65]; /* x-amz-meta-sha256, or ""              */
 	char found_type[128];
-	struct buf reply; /* GET without sink; set its limit       */
+	int64_t found_mtime_ns; /* HEAD, GET: x-amz-meta-mtime; 0: none   */
+	struct buf reply;       /* without sink; set its limit            */
 	/* S3's own word of an error, or "", and what its operator asks for */
 	char code[VERDICT_WORD_SIZE];
 	char s3_request_id[VERDICT_WORD_SIZE];

@@ -210,6 +210,8 @@ finish(struct task *t)
 	if (!t->is_probe)
 		tell(t->s, news_of(e));
 	t->is_finished = true;
+	if (op->finished != NULL)
+		op->finished(op);
 }
 
 static int64_t
@@ -238,6 +240,7 @@ forget_answer(struct s3_op *op)
 	op->status = 0;
 	op->attempts = 0;
 	op->found_size = -1;
+	op->found_mtime_ns = 0;
 	op->found_etag[0] = op->found_sha256[0] = op->found_type[0] = '\0';
 	op->code[0] = op->s3_request_id[0] = '\0';
 	op->fault = FAULT_INIT;
@@ -288,6 +291,13 @@ is_key(const char *key, struct fault *f)
 	return false;
 }
 
+static bool
+can_begin(struct s3_op *op)
+{
+	return op->fault.kind == FAULT_NONE && is_key(op->key, &op->fault) &&
+	       (op->verb != S3_COPY || is_key(op->source, &op->fault));
+}
+
 void
 s3_run(struct s3 *s, struct s3_op *ops, size_t n, int64_t deadline_ms)
 {
@@ -303,13 +313,11 @@ s3_run(struct s3 *s, struct s3_op *ops, size_t n, int64_t deadline_ms)
 	for (i = 0; i < n; i++) {
 		forget_answer(&ops[i]);
 		ops[i].fault = none;
-		if (none.kind != FAULT_NONE ||
-		    !is_key(ops[i].key, &ops[i].fault) ||
-		    (ops[i].verb == S3_COPY &&
-			!is_key(ops[i].source, &ops[i].fault)))
-			continue;
-		set_out(&tasks[count], &calls[count], s, &ops[i]);
-		count++;
+		if (can_begin(&ops[i])) {
+			set_out(&tasks[count], &calls[count], s, &ops[i]);
+			count++;
+		} else if (ops[i].finished != NULL)
+			ops[i].finished(&ops[i]);
 	}
 	if (count > 0)
 		run(s, tasks, calls, count, deadline_ms);
@@ -328,8 +336,8 @@ ignore_bytes(struct s3_op *op, struct view bytes, bool again)
 	return 0;
 }
 
-static bool
-is_stopped(const struct s3 *s)
+bool
+s3_is_stopped(const struct s3 *s)
 {
 	struct pollfd fd = { .fd = s->setup.stop_fd, .events = POLLIN };
 
@@ -345,7 +353,7 @@ health_of(const struct s3 *s, const struct s3_op *op, bool must_exist)
 	if (kind == FAULT_NONE || kind == FAULT_ABSENT || op->status == 416 ||
 	    (strcmp(op->code, "AccessDenied") == 0 && !must_exist))
 		return STATE_UP;
-	if (kind == FAULT_MEMORY || kind == FAULT_INPUT || is_stopped(s))
+	if (kind == FAULT_MEMORY || kind == FAULT_INPUT || s3_is_stopped(s))
 		return STATE_UNKNOWN;
 	return kind == FAULT_DENIED ? STATE_DENIED : STATE_DOWN;
 }
@@ -389,6 +397,28 @@ s3_probe(struct s3 *s, const char *key, bool must_exist, int64_t deadline_ms,
 
 /* --- list --- */
 
+int
+s3_ask(struct s3 *s, const struct s3_question *question, struct buf *reply,
+    struct fault *f)
+{
+	struct s3_op op = S3_OP_INIT(S3_GET, "");
+	struct http_call call;
+	struct task t;
+
+	if (wake(s, f) == -1)
+		return -1;
+	op.reply = *reply;
+	set_out(&t, &call, s, &op);
+	errand_list(&t.errand, question->query, question->query_n);
+	t.about = question->about;
+	run(s, &t, &call, 1, question->deadline_ms);
+	*reply = op.reply;
+	if (op.fault.kind == FAULT_NONE)
+		return 0;
+	*f = op.fault;
+	return -1;
+}
+
 struct walk {
 	struct s3 *s;
 	const char *prefix;
@@ -397,28 +427,6 @@ struct walk {
 	struct buf next;  /* the same of the page after it               */
 	struct buf page;
 };
-
-static int
-ask_page(
-    struct walk *w, const struct sigv4_field *query, size_t n, struct fault *f)
-{
-	struct s3_op op = S3_OP_INIT(S3_GET, "");
-	struct http_call call;
-	struct task t;
-
-	if (wake(w->s, f) == -1)
-		return -1;
-	op.reply = w->page;
-	set_out(&t, &call, w->s, &op);
-	errand_list(&t.errand, query, n);
-	t.about = w->prefix;
-	run(w->s, &t, &call, 1, w->deadline_ms);
-	w->page = op.reply;
-	if (op.fault.kind == FAULT_NONE)
-		return 0;
-	*f = op.fault;
-	return -1;
-}
 
 static int
 read_page(struct walk *w, listing_key *found, void *arg, struct fault *f)
@@ -433,9 +441,12 @@ read_page(struct walk *w, listing_key *found, void *arg, struct fault *f)
 		{ VIEW("continuation-token"), buf_view(&w->token) },
 	};
 	const size_t count = sizeof fields / sizeof fields[0];
-	const size_t used = w->token.len == 0 ? count - 1 : count;
+	const struct s3_question question = { .query = fields,
+		.query_n = w->token.len == 0 ? count - 1 : count,
+		.about = w->prefix,
+		.deadline_ms = w->deadline_ms };
 
-	if (ask_page(w, fields, used, f) == -1)
+	if (s3_ask(w->s, &question, &w->page, f) == -1)
 		return -1;
 	if (listing_read(buf_view(&w->page), found, arg, &w->next, f) == -1)
 		return fault_while(f, "list %.*s", KEY_SHOWN_MAX, w->prefix);

@@ -9,7 +9,7 @@
  * right.
  *
  * How a request can fail, as fault kinds; aws/verdict has the details:
- *   ABSENT     404, no such key
+ *   ABSENT     404, no such key, or no such upload (op.code tells)
  *   DENIED     401 403, no such bucket, keys or signature refused
  *   THROTTLED  503 SlowDown and its kin, 429
  *   BUSY       no connection, one that broke, 500 502 503
@@ -35,6 +35,7 @@
 #include "aws/creds.h"
 #include "aws/listing.h"
 #include "aws/op.h"
+#include "aws/sigv4.h"
 #include "base/state.h"
 
 enum {
@@ -72,6 +73,9 @@ struct s3_setup {
 int s3_open(struct s3 **out, const struct s3_setup *setup, struct fault *f);
 void s3_close(struct s3 **s);
 
+/* Were we told to stop (stop_fd)?  Nothing is then sent any more. */
+bool s3_is_stopped(const struct s3 *s);
+
 /*
  * Runs all of them, S3_PARALLEL at a time, until each is done or has its
  * fault, or the deadline (clock_ticks_ms) has passed.  A local file that
@@ -93,6 +97,19 @@ void s3_run(struct s3 *s, struct s3_op *ops, size_t n, int64_t deadline_ms);
  */
 enum state_storage s3_probe(struct s3 *s, const char *key, bool must_exist,
     int64_t deadline_ms, bool *absent, struct fault *f);
+
+/* What the bucket itself is asked. */
+struct s3_question {
+	const struct sigv4_field *query; /* raw, in any order            */
+	size_t query_n;
+	const char *about; /* for a fault: a prefix                      */
+	int64_t deadline_ms;
+};
+
+/* A page of a listing, whole, in place of what reply held, whose limit is
+ * the page's.  Fails as a request does. */
+int s3_ask(struct s3 *s, const struct s3_question *question, struct buf *reply,
+    struct fault *f);
 
 /* Every key that begins with prefix, all pages (ListObjectsV2).  Fails as a
  * request does, or as found says. */

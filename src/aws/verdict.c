@@ -24,6 +24,8 @@ struct rule {
 };
 
 static const char no_key[] = "no such key";
+static const char no_upload[] = "no such upload";
+static const char unfit[] = "the parts of the upload are not what it has";
 static const char clock_off[] = "this host's clock is wrong";
 static const char expired[] = "the session of temporary keys has ended";
 static const char other_region[] = "correct AWS_REGION";
@@ -39,6 +41,9 @@ static const char refused[] = "our keys are refused";
 /* clang-format off */
 static const struct rule rules[] = {
 	{ 404, "NoSuchKey", FAULT_ABSENT, VERDICT_ENOUGH, STATE_UP, no_key },
+	{ 0, "NoSuchUpload", FAULT_ABSENT, VERDICT_ENOUGH, STATE_UP, no_upload },
+	{ 0, "InvalidPart*", FAULT_REMOTE, VERDICT_ENOUGH, STATE_UP, unfit },
+	{ 0, "EntityTooSmall", FAULT_REMOTE, VERDICT_ENOUGH, STATE_UP, unfit },
 	{ 0, "NoSuchBucket", FAULT_DENIED, VERDICT_ENOUGH, STATE_DENIED,
 	    "no such bucket: correct STORAGE_BUCKET" },
 
@@ -113,10 +118,13 @@ static const struct rule
 	    "not a reply of S3: correct AWS_ENDPOINT_URL_S3" };
 /* clang-format on */
 
+static const int wants_result = VERDICT_COPY | VERDICT_COMPLETE;
+
 /* What the body of a reply holds, as far as we understand it. */
 struct found {
 	struct verdict *v;
-	bool copied;
+	int asked;
+	bool has_result; /* the document that was asked for */
 	int64_t server_s;
 };
 
@@ -154,7 +162,9 @@ on_element(void *arg, const char *path, struct view text, struct fault *f)
 	else if (strcmp(path, "Error/ServerTime") == 0)
 		(void)text_moment_s(text, &found->server_s);
 	else if (strcmp(path, "CopyObjectResult") == 0)
-		found->copied = true;
+		found->has_result |= (found->asked & VERDICT_COPY) != 0;
+	else if (strcmp(path, "CompleteMultipartUploadResult") == 0)
+		found->has_result |= (found->asked & VERDICT_COMPLETE) != 0;
 	return 0;
 }
 
@@ -198,21 +208,21 @@ rule_of_head(int status, const char *region)
 	return rule_of(status, "");
 }
 
-/* S3 keeps the connection of a long copy alive with a 200 and some white
- * space, before it knows what comes of it. */
+/* S3 keeps the connection alive with a 200 and some white space while it
+ * copies or completes, before it knows what comes of it. */
 static const struct rule *
-rule_of_copy(const char *code, bool copied)
+rule_of_result(const char *code, bool has_result)
 {
-	return copied && code[0] == '\0' ? &done : rule_of(500, code);
+	return has_result && code[0] == '\0' ? &done : rule_of(500, code);
 }
 
 static const struct rule *
-judge(const struct verdict_reply *r, const struct verdict *v, bool copied)
+judge(const struct verdict_reply *r, const struct verdict *v, bool has_result)
 {
 	const bool is_fine = r->status >= 200 && r->status <= 299;
 
-	if (is_fine && (r->asked & VERDICT_COPY) != 0)
-		return rule_of_copy(v->code, copied);
+	if (is_fine && (r->asked & wants_result) != 0)
+		return rule_of_result(v->code, has_result);
 	if (is_fine && (r->asked & VERDICT_ETAG) != 0 && r->etag.n == 0)
 		return &not_s3;
 	if (is_fine)
@@ -240,19 +250,19 @@ verdict_read(const struct verdict_reply *r)
 {
 	const bool is_fine = r->status >= 200 && r->status <= 299;
 	struct verdict v = { .status = r->status, .server_s = -1 };
-	struct found found = { .v = &v, .server_s = -1 };
+	struct found found = { .v = &v, .asked = r->asked, .server_s = -1 };
 	struct fault ignored = FAULT_INIT;
 
 	keep_word(v.request_id, r->request_id);
 	keep_region(&v, r->region);
 	/* A body that is cut or not XML at all leaves what was read of it;
-	 * but a copy is done only by a document that is whole. */
-	if ((!is_fine || (r->asked & VERDICT_COPY) != 0) &&
+	 * but a result is one only in a document that is whole. */
+	if ((!is_fine || (r->asked & wants_result) != 0) &&
 	    xml_read(r->body, on_element, &found, &ignored) == -1)
-		found.copied = false;
+		found.has_result = false;
 	if (!text_http_date_s(r->date, &v.server_s))
 		v.server_s = found.server_s;
-	take(&v, judge(r, &v, found.copied));
+	take(&v, judge(r, &v, found.has_result));
 	if (v.kind == FAULT_ABSENT && (r->asked & VERDICT_DELETE) != 0)
 		take(&v, &done);
 	if (v.next == VERDICT_REGION && v.region[0] == '\0')

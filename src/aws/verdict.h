@@ -2,7 +2,8 @@
  * verdict - what a reply of S3 means: done, or which fault, whether another
  * attempt may help and after what, and what it tells of S3's health.  Pure.
  *
- * A status alone does not say it.  A 200 to a copy may hold an error; a 404
+ * A status alone does not say it.  A 200 to a copy, or to the completion of
+ * an upload, may hold an error; a 404
  * may be of the key or of the bucket; a 403 may be of the keys, the clock or
  * one object; and somebody between us and S3 may answer in its place.
  */
@@ -39,13 +40,15 @@ enum {
 	VERDICT_BODILESS = 1, /* HEAD: an error has no body                */
 	VERDICT_ETAG = 2,     /* S3 says the object's ETag when it is done */
 	VERDICT_COPY = 4,     /* a 200 counts only with CopyObjectResult   */
-	VERDICT_DELETE = 8    /* a key that is not there is fine           */
+	VERDICT_DELETE = 8,   /* a key or upload that is not there is fine */
+	VERDICT_COMPLETE = 16 /* a 200 counts only with
+			       * CompleteMultipartUploadResult             */
 };
 
 struct verdict_reply {
 	int asked; /* of the flags above                                   */
 	int status;
-	struct view body; /* of an error, or of a copy                     */
+	struct view body; /* of an error, a copy, a completed upload       */
 	/* headers, trimmed; empty when they were not sent */
 	struct view etag;
 	struct view date;

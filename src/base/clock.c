@@ -49,10 +49,9 @@ clock_sleep_ms(int64_t ms)
 		MUST(errno == EINTR);
 }
 
-void
-clock_stamp(char out[CLOCK_STAMP_SIZE])
+static void
+stamp(char out[CLOCK_STAMP_SIZE], struct timespec t)
 {
-	const struct timespec t = read_clock(CLOCK_REALTIME);
 	struct tm tm;
 
 	MUST(gmtime_r(&t.tv_sec, &tm) != NULL);
@@ -63,6 +62,19 @@ clock_stamp(char out[CLOCK_STAMP_SIZE])
 	    (unsigned)tm.tm_hour % 100u, (unsigned)tm.tm_min % 100u,
 	    (unsigned)tm.tm_sec % 100u,
 	    (unsigned)(t.tv_nsec / 1000) % 1000000u);
+}
+
+void
+clock_stamp(char out[CLOCK_STAMP_SIZE])
+{
+	stamp(out, read_clock(CLOCK_REALTIME));
+}
+
+void
+clock_stamp_of(char out[CLOCK_STAMP_SIZE], int64_t ms)
+{
+	stamp(out, (struct timespec){ .tv_sec = ms / 1000,
+		       .tv_nsec = (long)(ms % 1000) * 1000000 });
 }
 
 uint32_t

@@ -24,6 +24,9 @@ enum { CLOCK_STAMP_SIZE = 33 };
  */
 void clock_stamp(char out[CLOCK_STAMP_SIZE]);
 
+/* The same of milliseconds since 1970, 0 or more. */
+void clock_stamp_of(char out[CLOCK_STAMP_SIZE], int64_t ms);
+
 /* An even random number in [0, below); below is at least 1. */
 uint32_t clock_chance(uint32_t below);
 

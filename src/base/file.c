@@ -55,7 +55,7 @@ create(struct file_draft *d, int dir, mode_t mode, struct fault *f)
 	    clock_chance(UINT32_MAX), clock_chance(UINT32_MAX));
 	d->dir = dir;
 	d->fd = open_mode(
-	    dir, d->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
+	    dir, d->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
 	if (d->fd == -1) {
 		(void)failed(f, "create", d->name);
 		d->name[0] = '\0';

@@ -1,5 +1,5 @@
 /*
- * digest - SHA-256 (FIPS 180-4) of bytes in memory.
+ * digest - SHA-256 (FIPS 180-4) of bytes, all at once or piece by piece.
  */
 #ifndef CODEC_DIGEST_H
 #define CODEC_DIGEST_H
@@ -12,5 +12,16 @@ struct digest {
 
 /* FAULT_MEMORY when the library refuses. */
 int digest_sha256(struct digest *out, struct view bytes, struct fault *f);
+
+/*
+ * The same piece by piece: begin, add as often as needed, end.  FAULT_MEMORY
+ * when the library refuses; after an add that failed there is no digest.
+ * The end frees the run and leaves it NULL, which may be ended again; without
+ * out it only frees.
+ */
+struct digest_run; /* opaque */
+int digest_begin(struct digest_run **run, struct fault *f);
+int digest_add(struct digest_run *run, struct view bytes, struct fault *f);
+int digest_end(struct digest_run **run, struct digest *out, struct fault *f);
 
 #endif

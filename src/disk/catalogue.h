@@ -40,6 +40,27 @@ int catalogue_find(struct db *db, const struct image_id *id,
     const struct job_id *job, bool *found, enum sniff_kind *kind,
     struct fault *f);
 
+/* Enough for an image's texts: prompt, model and request id together. */
+enum { CATALOGUE_TEXTS_MAX = 256 << 10 };
+
+/*
+ * All that is known of an image: *found.  texts, which is cleared first,
+ * holds its texts; its limit may be CATALOGUE_TEXTS_MAX.
+ */
+int catalogue_image_find(struct db *db, const struct image_id *id, bool *found,
+    struct catalogue_image *out, struct buf *texts, struct fault *f);
+
+/*
+ * Up to max images in the order of ids, from the first behind `after` (NULL:
+ * from the very first).  `each` returns 0 to go on, or -1 to stop, which is
+ * then returned; the image's texts are lent for its call, and it must not
+ * call this again.
+ */
+typedef int catalogue_seen(
+    void *arg, const struct catalogue_image *image, struct fault *f);
+int catalogue_list(struct db *db, const struct image_id *after, size_t max,
+    catalogue_seen *each, void *arg, struct fault *f);
+
 /*
  * Records an image that lies in the store without a row, and its object as
  * waiting for upload, unless a row has come meanwhile.  due_ms: when the

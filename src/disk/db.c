@@ -11,7 +11,7 @@
 #include "base/file.h"
 
 enum {
-	STATEMENTS_MAX = 48,
+	STATEMENTS_MAX = 64,
 	LOOKASIDE_SIZE = 512,
 	LOOKASIDE_SLOTS = 32,
 	NAP_MS = 20 /* between attempts at what SQLite does not wait for */
@@ -76,8 +76,59 @@ static const char schema_2[] =
     "  WHERE last_error <> '';"
     "PRAGMA user_version = 2;";
 
+/*
+ * Whole jobs: what is asked for about one, and what need not be read or sent
+ * again.  A job has at most one operation that is not over, of any kind;
+ * updated_at of one that is over is when it ended.  The last index lists a
+ * job's objects.
+ */
+static const char schema_3[] =
+    "CREATE TABLE operations ("
+    "  serial INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  id TEXT NOT NULL UNIQUE,"
+    "  kind TEXT NOT NULL,"
+    "  job_id TEXT NOT NULL,"
+    "  state TEXT NOT NULL"
+    "    CHECK (state IN ('queued', 'running', 'done', 'failed')),"
+    "  files_done INTEGER NOT NULL DEFAULT 0,"
+    "  files_total INTEGER NOT NULL DEFAULT 0,"
+    "  bytes_done INTEGER NOT NULL DEFAULT 0,"
+    "  bytes_total INTEGER NOT NULL DEFAULT 0,"
+    "  result TEXT NOT NULL DEFAULT '',"
+    "  error TEXT NOT NULL DEFAULT '',"
+    "  created_at INTEGER NOT NULL,"
+    "  updated_at INTEGER NOT NULL"
+    ") STRICT;"
+    "CREATE UNIQUE INDEX operations_to_do ON operations (job_id)"
+    "  WHERE state IN ('queued', 'running');"
+    "CREATE INDEX operations_by_end ON operations (updated_at)"
+    "  WHERE state IN ('done', 'failed');"
+    "CREATE TABLE job_files ("
+    "  job_id TEXT NOT NULL,"
+    "  folder TEXT NOT NULL,"
+    "  path TEXT NOT NULL," /* below the folder */
+    "  size INTEGER NOT NULL,"
+    "  mtime_ns INTEGER NOT NULL,"
+    "  ctime_ns INTEGER NOT NULL,"
+    "  inode INTEGER NOT NULL,"
+    "  sha256 TEXT NOT NULL,"
+    "  etag TEXT NOT NULL,"
+    "  PRIMARY KEY (job_id, folder, path)"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE TABLE uploads ("
+    "  key TEXT NOT NULL PRIMARY KEY,"
+    "  upload_id TEXT NOT NULL,"
+    "  sha256 TEXT NOT NULL,"
+    "  size INTEGER NOT NULL,"
+    "  part_size INTEGER NOT NULL,"
+    "  created_at INTEGER NOT NULL"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE INDEX objects_by_job ON objects (job_id)"
+    "  WHERE job_id <> '';"
+    "PRAGMA user_version = 3;";
+
 /* The step at i leads from version i to the next. */
-static const char *const steps[] = { schema_1, schema_2 };
+static const char *const steps[] = { schema_1, schema_2, schema_3 };
 
 /* What this program writes in user_version. */
 enum { SCHEMA = sizeof steps / sizeof steps[0] };

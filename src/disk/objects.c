@@ -60,6 +60,10 @@ static const char newest_proof[] =
 static const char errors[] =
     EACH_OBJECT "WHERE o.last_error <> '' ORDER BY o.error_at DESC LIMIT ?";
 
+/* The second condition is the one of objects_by_job. */
+static const char of_job[] =
+    EACH_OBJECT "WHERE o.job_id = ? AND o.job_id <> '' ORDER BY o.image_id";
+
 /* A program of the version before leaves queued_at 0. */
 static const char put_off[] = "UPDATE objects SET next_attempt_at = ?3,"
 			      " queued_at = iif(queued_at = 0, ?4, queued_at)"
@@ -103,6 +107,13 @@ static const char hurry[] =
     " WHERE (image_id, job_id) IN (SELECT image_id, job_id FROM objects"
     " WHERE state = 'waiting' AND next_attempt_at = ?2 LIMIT ?3)";
 
+static const char resume[] =
+    "UPDATE objects SET next_attempt_at = ?1 WHERE state = 'waiting'"
+    " AND attempts = 0 AND last_error <> '' AND next_attempt_at > ?1"
+    " AND next_attempt_at < ?2";
+static const char of_image[] =
+    "SELECT job_id, state, key, last_error, attempts, verified_at"
+    " FROM objects WHERE image_id = ? ORDER BY job_id";
 static const char summary[] =
     "SELECT state, count(*), sum(next_attempt_at = ?1),"
     " min(iif(next_attempt_at < ?1, nullif(queued_at, 0), NULL))"
@@ -575,6 +586,74 @@ objects_hurry(struct db *db, int64_t now_ms, struct fault *f)
 			return fault_while(f, "hurry what is lazy");
 	} while (n == HURRIED_AT_ONCE);
 	return 0;
+}
+
+int
+objects_resume(struct db *db, int64_t now_ms, struct fault *f)
+{
+	struct db_query q;
+	int rc = db_begin(db, f);
+
+	if (rc == 0) {
+		q = db_ask(db, resume);
+		db_give_number(&q, now_ms);
+		db_give_number(&q, OBJECTS_LAZY);
+		rc = db_run(&q, f);
+	}
+	if (db_finish(db, rc, f) == -1)
+		return fault_while(f, "go on with what waited for the bucket");
+	return 0;
+}
+
+int
+objects_of_job(struct db *db, const struct job_id *job, objects_seen *each,
+    void *arg, struct fault *f)
+{
+	struct db_query q = db_ask(db, of_job);
+	struct object object;
+	bool usable;
+	int rc;
+
+	MUST(job->text[0] != '\0');
+	db_give_text(&q, view_str(job->text));
+	while ((rc = read_next(&q, &object, &usable, f)) == 1)
+		if (usable && each(arg, &object, f) == -1) {
+			rc = -1;
+			break;
+		}
+	db_end(&q);
+	return rc;
+}
+
+static int
+read_row(struct db_query *q, struct objects_row *row, struct fault *f)
+{
+	if (db_text(q, 0, &row->job, f) == -1 ||
+	    db_text(q, 1, &row->state, f) == -1 ||
+	    db_text(q, 2, &row->key, f) == -1 ||
+	    db_text(q, 3, &row->last_error, f) == -1)
+		return -1;
+	row->attempts = db_number(q, 4);
+	row->verified_at_ms = db_number(q, 5);
+	return 0;
+}
+
+int
+objects_of_image(struct db *db, const struct image_id *id, objects_told *each,
+    void *arg, struct fault *f)
+{
+	struct db_query q = db_ask(db, of_image);
+	struct objects_row row;
+	int rc;
+
+	db_give_text(&q, view_str(id->text));
+	while ((rc = db_step(&q, f)) == 1)
+		if (read_row(&q, &row, f) == -1 || each(arg, &row, f) == -1) {
+			rc = -1;
+			break;
+		}
+	db_end(&q);
+	return rc;
 }
 
 /* One state of the summary: a row of it. */

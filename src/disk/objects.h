@@ -154,6 +154,20 @@ int objects_retry(struct db *db, const struct image_id *id, int64_t now_ms,
  * more than one transaction; after a failure, some are due already. */
 int objects_hurry(struct db *db, int64_t now_ms, struct fault *f);
 
+/* What waits because of the bucket, not of itself, becomes due: for when the
+ * bucket is well again. */
+int objects_resume(struct db *db, int64_t now_ms, struct fault *f);
+
+/*
+ * Every object of a job, in the order of image ids; the job is not "".
+ * `each` returns 0 to go on, or -1 to stop, which is then returned; it must
+ * not call this again.
+ */
+typedef int objects_seen(
+    void *arg, const struct object *object, struct fault *f);
+int objects_of_job(struct db *db, const struct job_id *job, objects_seen *each,
+    void *arg, struct fault *f);
+
 struct objects_summary {
 	int64_t waiting; /* lazy ones included                            */
 	int64_t lazy;
@@ -175,5 +189,22 @@ typedef int objects_error(
     void *arg, const struct object *object, struct view error, struct fault *f);
 int objects_errors(
     struct db *db, size_t max, objects_error *each, void *arg, struct fault *f);
+
+/* A row as people ask about it; texts are lent for the call. */
+struct objects_row {
+	struct view job;
+	struct view state;
+	struct view key;
+	struct view last_error;
+	int64_t attempts;
+	int64_t verified_at_ms; /* 0: never */
+};
+
+/* Every object of an image, that of the image alone first.  As objects_of_job
+ * with what each returns. */
+typedef int objects_told(
+    void *arg, const struct objects_row *row, struct fault *f);
+int objects_of_image(struct db *db, const struct image_id *id,
+    objects_told *each, void *arg, struct fault *f);
 
 #endif

@@ -3,7 +3,8 @@
 
 Each is the median of five paired runs: ours and the yardstick in turn, so
 that a machine whose speed drifts slows both.  Prints a table, writes
-build/bench.json, and exits 1 when a figure is missed.
+build/bench.json, and exits 1 when a figure is missed.  With --full, whole
+jobs are as large as real ones.
 """
 import os
 import pathlib
@@ -16,12 +17,13 @@ os.environ.setdefault("F", "release")
 import figure  # noqa: E402
 import gateway as gateways  # noqa: E402
 import generating  # noqa: E402
+import jobs  # noqa: E402
 import presigning  # noqa: E402
 import serving  # noqa: E402
 import uploading  # noqa: E402
 
 
-def measure():
+def measure(full):
     """All rows of the table."""
     rows = presigning.figures()
     rows += generating.figures()
@@ -32,6 +34,7 @@ def measure():
         rows += serving.idle_figures(gateway, "cloud on")
         rows += serving.figures(gateway)
         rows += uploading.figures(gateway)
+        rows += jobs.figures(gateway, full)
     finally:
         gateway.stop()
     return rows
@@ -39,7 +42,7 @@ def measure():
 
 def main():
     """Measures, shows, keeps."""
-    rows = measure()
+    rows = measure("--full" in sys.argv[1:])
     figure.show(rows)
     figure.save(rows, ROOT / "build/bench.json")
     return 0 if all(one["reached"] for one in rows) else 1

@@ -27,15 +27,15 @@ def ratios(mine, yardstick):
     return [a / b for a, b in zip(mine, yardstick, strict=True)]
 
 
-def by_turns(measures):
-    """RUNS + 1 rounds of them, each in the order opposite to the last.
+def by_turns(measures, runs=RUNS):
+    """One round of them more, each in the order opposite to the last.
 
     measures: name -> function.  The first round only warms everything up;
-    the result has a list of RUNS values a name.
+    the result has a list of so many values a name.
     """
     values = {name: [] for name in measures}
     names = list(measures)
-    for round_ in range(RUNS + 1):
+    for round_ in range(runs + 1):
         for name in names:
             value = measures[name]()
             if round_ > 0:

@@ -2,9 +2,10 @@
  * Everything SQLite asks of the system is refused in turn, while a life of
  * the catalogue is told: it is created, a key is claimed, three images are
  * recorded with it, one is adopted, their objects are taken and what came
- * of them is settled.  Whatever the moment: the right kind of
- * fault, all rows of a call or none, and a catalogue that opens, answers
- * and takes the same work afterwards.
+ * of them is settled; then a job is asked for, taken, its files remembered,
+ * an upload of one begun, and it is over.  Whatever the moment: the right
+ * kind of fault, all rows of a call or none, and a catalogue that opens,
+ * answers and takes the same work afterwards.
  *
  * Files: a VFS in front of SQLite's own.  Its syncs only count, so that
  * hundreds of lives are quick.  Memory: SQLite's allocator, and ours.
@@ -16,10 +17,11 @@
 
 #include <sqlite3.h>
 
+#include "disk/jobs.h"
 #include "disk/objects.h"
 #include "refuse.h"
 
-enum { IMAGES = 3, TABLES_MAX = 8, POINTS_MIN = 400 };
+enum { IMAGES = 3, FILES = 4, TABLES_MAX = 8, POINTS_MIN = 400 };
 
 enum { NOW = 1000, LATER = 2000 }; /* ms: when objects are due */
 
@@ -156,7 +158,20 @@ stand_in_front_of_sqlite(void)
 }
 
 /* How far a life got: each step is one call that must be all or nothing. */
-enum step { NOTHING, OPENED, CLAIMED, RECORDED, ADOPTED, TAKEN, SETTLED };
+enum step {
+	NOTHING,
+	OPENED,
+	CLAIMED,
+	RECORDED,
+	ADOPTED,
+	TAKEN,
+	SETTLED,
+	ASKED,
+	BEGUN,
+	REMEMBERED,
+	SENDING,
+	OVER
+};
 
 static struct catalogue_image
 image_of(int n)
@@ -233,6 +248,49 @@ settle_three(struct db *db, const struct object *objects, struct fault *f)
 	return objects_settle(db, outcomes, IMAGES, NOW, f);
 }
 
+static const struct job_id job = { "job-1" };
+
+static int
+remember_files(struct db *db, struct fault *f)
+{
+	static struct jobs_file files[FILES];
+	int i;
+
+	for (i = 0; i < FILES; i++) {
+		files[i] = (struct jobs_file){ .stamp = { i, i, i, i } };
+		(void)snprintf(files[i].path.text, sizeof files[i].path.text,
+		    "scenes/%0200d", i);
+	}
+	return jobs_files_keep(db, &job, "/jobs/job-1", files, FILES, f);
+}
+
+/* The last steps of a life: those of a job. */
+static enum step
+live_with_a_job(struct db *db, struct fault *f)
+{
+	const struct jobs_upload upload = { .key = "k", .upload_id = "u" };
+	struct jobs_operation o = JOBS_OPERATION_INIT;
+	struct file_lease lease = FILE_LEASE_INIT;
+	enum step done = SETTLED;
+	bool found = false;
+
+	if (jobs_ask(db, JOBS_PERSIST, &job, NOW, &o, f) == 0)
+		done = ASKED;
+	if (done == ASKED && jobs_take(db, NOW, &o, &lease, &found, f) == 0)
+		done = BEGUN;
+	CHECK((done == BEGUN) == found && found == (lease.fd != -1));
+	if (done == BEGUN && remember_files(db, f) == 0)
+		done = REMEMBERED;
+	if (done == REMEMBERED && jobs_upload_keep(db, &upload, NOW, f) == 0)
+		done = SENDING;
+	if (done == SENDING &&
+	    jobs_settle(db, &o, JOBS_DONE, VIEW("{}"), VIEW(""), NOW, f) == 0)
+		done = OVER;
+	file_lease_fini(&lease);
+	jobs_operation_fini(&o);
+	return done;
+}
+
 /* Tells the life until a call fails: which was the last that did not. */
 static enum step
 live(const char *root, struct fault *f)
@@ -256,7 +314,7 @@ live(const char *root, struct fault *f)
 	if (done == ADOPTED && take_three(db, objects, f) == 0)
 		done = TAKEN;
 	if (done == TAKEN && settle_three(db, objects, f) == 0)
-		done = SETTLED;
+		done = live_with_a_job(db, f);
 	claims_fini(&claim);
 	db_close(&db);
 	return done;
@@ -345,6 +403,37 @@ check_objects(struct db *db, enum step done)
 	}
 }
 
+/*
+ * What is left of a job: all of a call or none.  Asked for again, it is the
+ * same operation, or a new one if that is over; and it can be taken, though
+ * whoever had it is gone.
+ */
+static void
+check_job(struct db *db, const char *root, enum step done)
+{
+	struct jobs_operation o = JOBS_OPERATION_INIT;
+	const int64_t files = count(root, "job_files");
+	struct file_lease lease = FILE_LEASE_INIT;
+	struct fault f = FAULT_INIT;
+	struct jobs_upload upload;
+	bool found;
+
+	CHECK(files == FILES || (files == 0 && done < REMEMBERED));
+	CHECK(done < ASKED || count(root, "operations") == 1);
+	CHECK(done >= SETTLED || count(root, "operations") == 0);
+	CHECK(jobs_upload_find(db, "k", &found, &upload, &f) == 0);
+	CHECK(done < SENDING || found);
+	CHECK(jobs_ask(db, JOBS_PERSIST, &job, NOW, &o, &f) == 0);
+	CHECK(done < OVER || o.serial == 2);
+	CHECK(jobs_take(db, NOW, &o, &lease, &found, &f) == 0 && found);
+	CHECK(remember_files(db, &f) == 0);
+	CHECK(count(root, "job_files") == FILES);
+	CHECK(
+	    jobs_settle(db, &o, JOBS_DONE, VIEW("{}"), VIEW(""), NOW, &f) == 0);
+	file_lease_fini(&lease);
+	jobs_operation_fini(&o);
+}
+
 /* Opens what the life has left, and lives on with it. */
 static void
 look_around(const char *root, enum step done)
@@ -364,6 +453,7 @@ look_around(const char *root, enum step done)
 	CHECK(done < ADOPTED || is_found(db, IMAGES));
 	CHECK(count(root, "images") == count(root, "objects"));
 	check_objects(db, done);
+	check_job(db, root, done);
 	CHECK(claim_key(db, &claim, &state, &f) == 0);
 	check_key(state, done, recorded);
 	CHECK(record_three(db, &claim, &f) == 0);
@@ -391,7 +481,7 @@ refuse_one(const struct rule *rule, long n)
 	if (f.kind != FAULT_NONE && f.kind != rule->fault)
 		(void)fprintf(stderr, "call %ld of kinds %u, errno %d: %s\n", n,
 		    rule->kinds, rule->error, f.text);
-	CHECK((done == SETTLED) == (f.kind == FAULT_NONE));
+	CHECK((done == OVER) == (f.kind == FAULT_NONE));
 	CHECK(f.kind == FAULT_NONE || (refused && f.kind == rule->fault));
 	CHECK(f.kind != FAULT_FULL || strstr(f.text, root) == NULL);
 	look_around(root, done);

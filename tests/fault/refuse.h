@@ -2,10 +2,10 @@
  * refuse - makes the nth call of a kind fail, and a few words to test with.
  *
  * A fault test is linked with --wrap for malloc, calloc, realloc, write,
- * fsync and renameat2, and includes this header once.  Caught are the calls
- * of our own objects, not those inside shared libraries.  What a refused
- * call sets errno to is the test's choice; a write refused with errno 0 is
- * cut short instead.
+ * fsync, syncfs and renameat2, and includes this header once.  Caught are
+ * the calls of our own objects, not those inside shared libraries.  What a
+ * refused call sets errno to is the test's choice; a write refused with
+ * errno 0 is cut short instead.
  */
 #ifndef TESTS_REFUSE_H
 #define TESTS_REFUSE_H
@@ -73,6 +73,8 @@ ssize_t __real_write(int fd, const void *p, size_t n);
 ssize_t __wrap_write(int fd, const void *p, size_t n);
 int __real_fsync(int fd);
 int __wrap_fsync(int fd);
+int __real_syncfs(int fd);
+int __wrap_syncfs(int fd);
 int __real_renameat2(
     int from_dir, const char *from, int to_dir, const char *to, unsigned flags);
 int __wrap_renameat2(
@@ -108,6 +110,12 @@ int
 __wrap_fsync(int fd)
 {
 	return refuse_this(REFUSE_FSYNC) ? -1 : __real_fsync(fd);
+}
+
+int
+__wrap_syncfs(int fd)
+{
+	return refuse_this(REFUSE_FSYNC) ? -1 : __real_syncfs(fd);
 }
 
 int

@@ -82,7 +82,9 @@ def test_what_waits_at_the_start_is_brought_old_and_new(depot, double):
 def test_a_catalogue_of_version_1_is_taken_over(depot, double):
     images = stock(depot, 3)
     for sql in ("DROP INDEX objects_to_do", "DROP INDEX objects_by_proof",
-                "DROP INDEX objects_by_error",
+                "DROP INDEX objects_by_error", "DROP INDEX objects_by_job",
+                "DROP TABLE operations", "DROP TABLE job_files",
+                "DROP TABLE uploads",
                 "ALTER TABLE objects DROP COLUMN queued_at",
                 "ALTER TABLE objects DROP COLUMN error_at",
                 "CREATE INDEX objects_to_do"
@@ -92,7 +94,7 @@ def test_a_catalogue_of_version_1_is_taken_over(depot, double):
     depot.uploader.start()
     wait_done(depot)
     must_hold(double, images)
-    assert depot.rows("PRAGMA user_version") == [(2,)]
+    assert depot.rows("PRAGMA user_version") == [(3,)]
 
 
 def test_a_job_s_object_is_copied_in_the_bucket_or_sent(depot, double):
@@ -140,31 +142,39 @@ def test_sigterm_in_the_middle_of_a_batch_leaves_at_once(depot, double):
     assert not events(depot, "upload given up")
 
 
-def test_the_watcher_never_outlives_the_uploader(depot, double):
+def both_children(pid: int) -> list[int]:
+    """The watcher and the runner, in the order of their beginning."""
+    return sorted(wait_until(
+        lambda: (found := children_of(pid)) if len(children_of(pid)) == 2
+        else None, "the watcher and the runner"))
+
+
+def test_no_child_outlives_the_uploader(depot, double):
     """Also while the storage hangs and the watcher waits for it."""
     double.set_mode("hang")
     for sig in (signal.SIGTERM, signal.SIGKILL):
         depot.uploader.start()
         pid = depot.uploader.process.pid
-        child, = wait_until(lambda pid=pid: children_of(pid), "the watcher")
+        children = both_children(pid)
         wait_until(lambda: double.asked("GET"), "a probe")
         began = time.monotonic()
         depot.uploader.end(sig)
-        assert not is_alive(child)
+        assert not any(is_alive(child) for child in children)
         assert time.monotonic() - began < STOP_SECONDS * SLOWNESS
         double.forget()
         double.set_mode("hang")
 
 
-def test_an_uploader_whose_watcher_died_leaves_to_be_begun_anew(depot):
+@pytest.mark.parametrize("which", [0, 1], ids=["watcher", "runner"])
+def test_an_uploader_whose_child_died_leaves_to_be_begun_anew(depot, which):
     depot.uploader.start()
-    pid = depot.uploader.process.pid
-    child, = wait_until(lambda: children_of(pid), "the watcher")
+    children = both_children(depot.uploader.process.pid)
     wait_until(lambda: events(depot, "uploader begins"), "its beginning")
-    kill(child, signal.SIGKILL)
+    kill(children[which], signal.SIGKILL)
     assert depot.uploader.process.wait(10 * SLOWNESS) == 1
     depot.uploader.process = None
-    assert "watches the storage has died" in depot.log_lines()[-1]["message"]
+    name = ("watcher", "runner")[which]
+    assert f"the {name} has died" in depot.log_lines()[-1]["message"]
 
 
 def must_survive_kills(depot, double, kills: int):
@@ -704,14 +714,14 @@ def test_status_tells_one_trouble_from_another(depot, double, mode, word):
 
 
 def must_stay_small(depot, double, n: int):
-    """Peak memory of both processes while many megabytes go up."""
+    """Peak memory of its processes while many megabytes go up."""
     picture = pictures.big_png(710)
     images = stock(depot, n, make=lambda: picture)
     depot.uploader.start()
     pid = depot.uploader.process.pid
-    child, = wait_until(lambda: children_of(pid), "the watcher")
+    children = both_children(pid)
     wait_done(depot, 55.0)
-    peaks = [peak_kb(one) for one in (pid, child)]
+    peaks = [peak_kb(one) for one in (pid, *children)]
     print(f"{n} images of {len(picture)} bytes: peaks of {peaks} kB")
     assert max(peaks) < RSS_MAX_KB, peaks
     assert len(double.objects) == len(images)

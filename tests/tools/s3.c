@@ -5,11 +5,14 @@
  *   s3 head KEY...
  *   s3 get KEY...
  *   s3 range END KEY...           bytes 0 to END of each
+ *   s3 resume BEGIN ETAG KEY...   bytes from BEGIN on, of that ETag
  *   s3 copy SOURCE KEY...
  *   s3 delete KEY...
  *   s3 list PREFIX
  *   s3 presign METHOD EXPIRES WINDOW KEY...
  *   s3 probe must|may KEY...      one after the other
+ *   s3 upload FILE KEY ID         in parts; ID: an upload to go on with, or ""
+ *   s3 sweep PREFIX ID...         aborts all uploads but those
  *
  * Settings by environment: STORAGE_BUCKET, AWS_REGION, AWS_ENDPOINT_URL_S3,
  * S3_PUBLIC_ENDPOINT, S3_ADDRESSING_STYLE (path, virtual), S3_SSE,
@@ -17,7 +20,8 @@
  * AWS_SESSION_TOKEN, DEADLINE_MS, RUN_DIR, where the state file is, and
  * CLAIM_SHA256, a digest to give in place of the file's own.
  *
- * Writes a line of JSON for each key, and one about the whole at the end.
+ * Writes a line of JSON for each key, and one about the whole at the end.  An
+ * upload writes one when it has begun and one when a part has arrived.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -26,10 +30,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "aws/multipart.h"
 #include "aws/s3.h"
 #include "base/clock.h"
 
-enum { REPLY_MAX = 64 << 20, LINE_MAX_BYTES = 1 << 20, BAD_USE = 2 };
+enum {
+	REPLY_MAX = 64 << 20,
+	LINE_MAX_BYTES = 1 << 20,
+	BAD_USE = 2,
+	READ_BYTES = 1 << 20
+};
 
 #define FAULT(kind, word, http, shown) #kind,
 static const char *const kinds[] = {
@@ -107,6 +117,7 @@ print_op(const struct s3_op *op)
 	add_text(&line, "etag", view_str(op->found_etag));
 	add_text(&line, "sha256", view_str(op->found_sha256));
 	add_text(&line, "type", view_str(op->found_type));
+	add_number(&line, "mtime_ns", op->found_mtime_ns);
 	if (op->verb == S3_GET && op->fault.kind == FAULT_NONE) {
 		MUST(digest_sha256(&digest, buf_view(&op->reply), &f) == 0);
 		add_number(&line, "got", (int64_t)op->reply.len);
@@ -140,6 +151,7 @@ take_file(struct s3_op *op, const char *path, struct digest *digest)
 	op->size = st.st_size;
 	op->sha256 = digest;
 	op->media_type = "image/png";
+	op->cache_control = S3_CACHE_CONTROL;
 }
 
 static int
@@ -164,8 +176,10 @@ run_all(struct s3_op sample, char **keys, int n)
 }
 
 static int
-print_key(void *arg, struct view key, int64_t size, struct fault *f)
+print_key(void *arg, const struct listing_object *object, struct fault *f)
 {
+	const struct view key = object->key;
+	const int64_t size = object->size;
 	struct buf line = BUF_INIT(LINE_MAX_BYTES);
 
 	(void)arg;
@@ -235,6 +249,132 @@ probe(bool must_exist, char **keys, int n)
 	return 0;
 }
 
+/* --- uploads in parts --- */
+
+static int
+print_begun(void *arg, const char *upload_id, struct fault *f)
+{
+	struct buf line = BUF_INIT(LINE_MAX_BYTES);
+
+	(void)arg;
+	(void)f;
+	add_text(&line, "begun", view_str(upload_id));
+	print_line(&line);
+	return fflush(stdout);
+}
+
+static void
+print_arrived(void *arg, int64_t bytes)
+{
+	struct buf line = BUF_INIT(LINE_MAX_BYTES);
+
+	(void)arg;
+	add_number(&line, "arrived", bytes);
+	print_line(&line);
+	(void)fflush(stdout);
+}
+
+/* The digest of size bytes from offset. */
+static void
+hash_range(int fd, int64_t offset, int64_t size, struct digest *digest)
+{
+	struct digest_run *run = NULL;
+	struct fault f = FAULT_INIT;
+	char *bytes = malloc(READ_BYTES);
+	ssize_t got;
+
+	MUST(bytes != NULL && digest_begin(&run, &f) == 0);
+	for (; size > 0; size -= got, offset += got) {
+		got = pread(fd, bytes,
+		    size < READ_BYTES ? (size_t)size : READ_BYTES, offset);
+		MUST(got > 0);
+		MUST(digest_add(run, (struct view){ bytes, (size_t)got }, &f) ==
+		     0);
+	}
+	MUST(digest_end(&run, digest, &f) == 0);
+	free(bytes);
+}
+
+static int
+upload(const char *path, const char *key, const char *id)
+{
+	const struct multipart_keeper keeper = { .begun = print_begun,
+		.arrived = print_arrived };
+	const char *claim = setting("CLAIM_SHA256", NULL);
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct buf line = BUF_INIT(LINE_MAX_BYTES);
+	struct multipart_file file = { .key = key,
+		.dir = AT_FDCWD,
+		.name = path,
+		.media_type = "video/mp4" };
+	struct fault f = FAULT_INIT;
+	char etag[S3_ETAG_MAX];
+	struct digest whole, *parts;
+	struct stat st;
+	int64_t size;
+	size_t i;
+
+	MUST(fd != -1 && fstat(fd, &st) == 0);
+	file.size = st.st_size;
+	file.mtime_ns =
+	    st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec;
+	file.parts_n = multipart_parts(file.size);
+	size = multipart_part_size(file.size);
+	parts = calloc(file.parts_n, sizeof *parts);
+	MUST(parts != NULL);
+	hash_range(fd, 0, file.size, &whole);
+	for (i = 0; i < file.parts_n; i++)
+		hash_range(fd, (int64_t)i * size,
+		    i + 1 < file.parts_n ? size : file.size - (int64_t)i * size,
+		    &parts[i]);
+	if (claim != NULL)
+		(void)snprintf(parts[0].hex, sizeof parts[0].hex, "%s", claim);
+	file.sha256 = &whole;
+	file.parts = parts;
+	(void)multipart_put(s3, &file, id, &keeper, deadline(), etag, &f);
+	add_text(&line, "key", view_str(key));
+	add_fault(&line, &f);
+	add_text(&line, "etag", view_str(etag));
+	print_line(&line);
+	free(parts);
+	(void)close(fd);
+	return 0;
+}
+
+struct wanted {
+	char **ids;
+	int n;
+};
+
+static bool
+is_wanted(void *arg, const char *key, const char *upload_id)
+{
+	const struct wanted *w = arg;
+	int i;
+
+	(void)key;
+	for (i = 0; i < w->n; i++)
+		if (strcmp(w->ids[i], upload_id) == 0)
+			return true;
+	return false;
+}
+
+static int
+sweep(const char *prefix, char **ids, int n)
+{
+	struct wanted wanted = { ids, n };
+	struct buf line = BUF_INIT(LINE_MAX_BYTES);
+	struct fault f = FAULT_INIT;
+	size_t aborted;
+
+	(void)multipart_sweep(
+	    s3, prefix, deadline(), is_wanted, &wanted, &aborted, &f);
+	add_number(&line, "aborted", (int64_t)aborted);
+	add_fault(&line, &f);
+	print_line(&line);
+	return 0;
+}
+
 static int
 act(const char *verb, char **args, int n)
 {
@@ -245,6 +385,16 @@ act(const char *verb, char **args, int n)
 		return presign(args, n);
 	if (strcmp(verb, "probe") == 0 && n > 1)
 		return probe(strcmp(args[0], "must") == 0, args + 1, n - 1);
+	if (strcmp(verb, "upload") == 0 && n == 3)
+		return upload(args[0], args[1], args[2]);
+	if (strcmp(verb, "sweep") == 0 && n > 0)
+		return sweep(args[0], args + 1, n - 1);
+	if (strcmp(verb, "resume") == 0 && n > 2) {
+		op.verb = S3_GET;
+		op.range_begin = strtol(args[0], NULL, 10);
+		op.if_match = args[1];
+		return run_all(op, args + 2, n - 2);
+	}
 	if (strcmp(verb, "list") == 0 && n == 1)
 		return list(args[0]);
 	if (strcmp(verb, "put") == 0 && n > 1) {

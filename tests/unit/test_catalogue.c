@@ -362,6 +362,147 @@ four_processes_record_at_once_and_nothing_is_lost(void **state)
 	    RECORDERS * RECORDS);
 }
 
+/* All that is known of an image, its texts in the fixture's reply. */
+static bool
+find_all(struct fixture *p, const char *id_text, struct catalogue_image *out)
+{
+	struct fault f = FAULT_INIT;
+	struct image_id id;
+	bool found;
+
+	assert_int_equal(image_id_parse(&id, view_str(id_text), &f), 0);
+	if (catalogue_image_find(p->db, &id, &found, out, &p->reply, &f) == -1)
+		fail_msg("%s", f.text);
+	return found;
+}
+
+static bool
+view_same(struct view a, struct view b)
+{
+	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+static void
+assert_same(const struct catalogue_image *a, const struct catalogue_image *b)
+{
+	assert_string_equal(a->id.text, b->id.text);
+	assert_int_equal(a->sniff.kind, b->sniff.kind);
+	assert_int_equal(a->sniff.width, b->sniff.width);
+	assert_int_equal(a->sniff.height, b->sniff.height);
+	assert_int_equal(a->bytes, b->bytes);
+	assert_string_equal(a->sha256.hex, b->sha256.hex);
+	assert_int_equal(a->created_at_ms, b->created_at_ms);
+	assert_true(view_same(a->prompt, b->prompt));
+	assert_true(view_same(a->model, b->model));
+	assert_int_equal(a->has_seed, b->has_seed);
+	assert_int_equal(a->seed, b->seed);
+	assert_true(view_same(a->request_id, b->request_id));
+}
+
+static void
+all_that_was_recorded_is_found(void **state)
+{
+	struct catalogue_image cat = image_of("cat"), dog = image_of("dog");
+	struct fixture *p = *state;
+	struct catalogue_image found;
+
+	dog.prompt = dog.model = dog.request_id = VIEW("");
+	dog.has_seed = false;
+	dog.seed = 0;
+	open_it(p);
+	assert_false(find_all(p, "cat", &found));
+	record(p, &cat, 1, "");
+	record(p, &dog, 1, "");
+	assert_true(find_all(p, "cat", &found));
+	assert_same(&found, &cat);
+	assert_true(find_all(p, "dog", &found));
+	assert_same(&found, &dog);
+	assert_false(find_all(p, "cow", &found));
+	assert_string_equal(buf_str(&p->reply), "");
+}
+
+static void
+texts_that_do_not_fit_are_a_fault(void **state)
+{
+	struct catalogue_image cat = image_of("cat"), found;
+	struct buf small = BUF_INIT(8);
+	struct fixture *p = *state;
+	struct fault f = FAULT_INIT;
+	bool is_found;
+
+	open_it(p);
+	record(p, &cat, 1, "");
+	assert_int_equal(
+	    catalogue_image_find(p->db, &cat.id, &is_found, &found, &small, &f),
+	    -1);
+	assert_int_equal(f.kind, FAULT_MEMORY);
+	buf_fini(&small);
+	place_run(&p->place, "UPDATE images SET extension = 'avif'");
+	f = FAULT_INIT;
+	assert_int_equal(catalogue_image_find(
+			     p->db, &cat.id, &is_found, &found, &p->reply, &f),
+	    -1);
+	assert_int_equal(f.kind, FAULT_CATALOGUE);
+}
+
+/* What a list gave: names with a space behind each. */
+struct listed {
+	struct buf names;
+	struct image_id last;
+	struct catalogue_image expected; /* but for the id */
+	int left;                        /* until it is to stop */
+};
+
+static int
+note(void *arg, const struct catalogue_image *image, struct fault *f)
+{
+	struct listed *l = arg;
+
+	if (l->left-- == 0)
+		return fault_set(f, FAULT_SLOW, "enough");
+	l->expected.id = image->id;
+	assert_same(image, &l->expected);
+	buf_fmt(&l->names, "%s ", image->id.text);
+	l->last = image->id;
+	return 0;
+}
+
+static void
+images_are_listed_page_by_page(void **state)
+{
+	struct listed l = { BUF_INIT(1000), { "" }, image_of("x"), 100 };
+	static const char *const names[] = { "d", "a", "c", "B", "b" };
+	struct catalogue_image image;
+	struct fixture *p = *state;
+	struct fault f = FAULT_INIT;
+	size_t i;
+
+	open_it(p);
+	assert_int_equal(catalogue_list(p->db, NULL, 9, note, &l, &f), 0);
+	assert_string_equal(buf_str(&l.names), "");
+	for (i = 0; i < sizeof names / sizeof names[0]; i++) {
+		image = image_of(names[i]);
+		record(p, &image, 1, "");
+	}
+	assert_int_equal(catalogue_list(p->db, NULL, 3, note, &l, &f), 0);
+	assert_string_equal(buf_str(&l.names), "B a b ");
+	assert_int_equal(catalogue_list(p->db, &l.last, 3, note, &l, &f), 0);
+	assert_string_equal(buf_str(&l.names), "B a b c d ");
+	assert_int_equal(catalogue_list(p->db, &l.last, 3, note, &l, &f), 0);
+	assert_int_equal(catalogue_list(p->db, NULL, 0, note, &l, &f), 0);
+	assert_string_equal(buf_str(&l.names), "B a b c d ");
+	l.left = 1;
+	assert_int_equal(catalogue_list(p->db, NULL, 3, note, &l, &f), -1);
+	assert_int_equal(f.kind, FAULT_SLOW);
+	place_run(&p->place, "UPDATE images SET extension = 'avif'"
+			     " WHERE id <> 'c'");
+	buf_clear(&l.names);
+	l.left = 100;
+	assert_int_equal(catalogue_list(p->db, NULL, 9, note, &l, &f), 0);
+	assert_string_equal(buf_str(&l.names), "c ");
+	buf_fini(&l.names);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -379,6 +520,9 @@ main(void)
 		TEST(an_image_of_a_kind_from_the_future_is_a_fault),
 		TEST(a_transaction_that_fails_leaves_nothing),
 		TEST(recording_ends_the_claim_with_its_reply),
+		TEST(all_that_was_recorded_is_found),
+		TEST(texts_that_do_not_fit_are_a_fault),
+		TEST(images_are_listed_page_by_page),
 		TEST(readers_wait_for_no_writer),
 		TEST(four_processes_record_at_once_and_nothing_is_lost),
 	};

@@ -11,7 +11,7 @@
 
 #include "place.h"
 
-enum { SCHEMA = 2, OPENERS = 8, ROUNDS = 40 };
+enum { SCHEMA = 3, OPENERS = 8, ROUNDS = 40 };
 
 /* What version 1 created, and something of everything in it. */
 static const char version_1[] =
@@ -51,6 +51,20 @@ static const char version_1[] =
     "INSERT INTO requests VALUES (7, 'a', 'b', 'done', 8, '{}'),"
     "  (9, 'c', 'd', 'running', 10, NULL);"
     "DELETE FROM requests WHERE serial = 9;";
+
+/* What version 2 made of it, and something in each new column. */
+static const char version_2[] =
+    "ALTER TABLE objects ADD COLUMN queued_at INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE objects ADD COLUMN error_at INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE objects SET queued_at = attempts + 11, error_at = attempts + 12;"
+    "DROP INDEX objects_to_do;"
+    "CREATE INDEX objects_to_do"
+    "  ON objects (state, next_attempt_at, queued_at);"
+    "CREATE INDEX objects_by_proof ON objects (verified_at)"
+    "  WHERE verified_at IS NOT NULL;"
+    "CREATE INDEX objects_by_error ON objects (error_at)"
+    "  WHERE last_error <> '';"
+    "PRAGMA user_version = 2;";
 
 /* Rows of version 1 that differ from those of the file attached. */
 static const char lost_rows[] =
@@ -390,6 +404,121 @@ what_waits_since_version_1_waits_as_long_as_its_image_is_old(void **state)
 	    0);
 }
 
+/* The same as version 2 left it. */
+static void
+make_version_2(struct fixture *p)
+{
+	char copy[PLACE_SIZE + 64];
+
+	(void)snprintf(
+	    copy, sizeof copy, "VACUUM INTO '%s/old.db'", p->place.root);
+	place_run(&p->place, version_1);
+	place_run(&p->place, version_2);
+	place_run(&p->place, copy);
+}
+
+static void
+version_2_is_migrated_and_nothing_is_lost(void **state)
+{
+	struct fixture *p = *state;
+
+	make_version_2(p);
+	open_it(p);
+	assert_int_equal(place_peek(&p->place, "PRAGMA user_version"), SCHEMA);
+	assert_int_equal(
+	    compare(p,
+		"SELECT (SELECT count(*) FROM (SELECT * FROM old.objects"
+		" EXCEPT SELECT * FROM main.objects)) + (SELECT count(*) FROM"
+		" (SELECT * FROM old.images EXCEPT SELECT * FROM main.images))"
+		" + (SELECT count(*) FROM (SELECT * FROM old.requests EXCEPT"
+		" SELECT * FROM main.requests))"),
+	    0);
+	assert_int_equal(
+	    place_peek(&p->place, "SELECT count(*) FROM objects"), 503);
+	assert_int_equal(
+	    compare(p, "SELECT count(*) FROM old.sqlite_schema AS o WHERE NOT"
+		       " EXISTS (SELECT 1 FROM main.sqlite_schema AS m WHERE"
+		       " m.name = o.name AND m.sql IS o.sql)"),
+	    0);
+	assert_int_equal(
+	    place_peek(&p->place, "SELECT count(*) FROM pragma_integrity_check"
+				  " WHERE integrity_check = 'ok'"),
+	    1);
+}
+
+/* A database has the same tables, columns and indexes whichever version it
+ * began with. */
+static void
+every_way_leads_to_the_same_tables(void **state)
+{
+	static const char differences[] =
+	    "WITH a AS (SELECT m.name, c.name, c.type, c.pk"
+	    "  FROM main.sqlite_schema AS m LEFT JOIN"
+	    "  pragma_table_info(m.name, 'main') AS c),"
+	    " b AS (SELECT m.name, c.name, c.type, c.pk"
+	    "  FROM old.sqlite_schema AS m LEFT JOIN"
+	    "  pragma_table_info(m.name, 'old') AS c)"
+	    " SELECT (SELECT count(*) FROM (SELECT * FROM a EXCEPT"
+	    "  SELECT * FROM b)) + (SELECT count(*) FROM (SELECT * FROM b"
+	    "  EXCEPT SELECT * FROM a))";
+	void (*const make[])(
+	    struct fixture *) = { make_version_1, make_version_2 };
+	struct fixture *p = *state;
+	char old[PLACE_SIZE + 16], fresh[PLACE_SIZE + 32];
+	struct db *db;
+	size_t i;
+
+	(void)snprintf(old, sizeof old, "%s/old.db", p->place.root);
+	(void)snprintf(fresh, sizeof fresh, "%s/catalogue.db", p->place.root);
+	for (i = 0; i < 2; i++) {
+		struct fault f = FAULT_INIT;
+
+		make[i](p);
+		open_it(p);
+		db_close(&p->db);
+		assert_true(compare(p, differences) > 0);
+		assert_int_equal(unlink(old), 0);
+		assert_int_equal(rename(fresh, old), 0);
+		assert_int_equal(db_open(&db, p->place.root, &f), 0);
+		db_close(&db);
+		assert_int_equal(compare(p, differences), 0);
+		assert_int_equal(
+		    compare(p, "SELECT count(*) FROM main.sqlite_schema WHERE"
+			       " name IN ('operations', 'job_files', 'uploads',"
+			       " 'operations_to_do', 'operations_by_end',"
+			       " 'objects_by_job')"),
+		    6);
+		assert_int_equal(unlink(old), 0);
+		assert_int_equal(unlink(fresh), 0);
+	}
+}
+
+/* What it adds is in the new index, too. */
+static void
+a_program_of_version_2_goes_on_beside(void **state)
+{
+	static const char add_object[] =
+	    "INSERT INTO objects (image_id, job_id, key, state, queued_at)"
+	    " VALUES ('image-1', 'job-2', 'k', 'waiting', 5)";
+	struct fixture *p = *state;
+	sqlite3_stmt *st = NULL;
+	sqlite3 *old;
+
+	make_version_2(p);
+	old = place_sqlite(&p->place);
+	assert_int_equal(
+	    sqlite3_prepare_v2(old, add_object, -1, &st, NULL), SQLITE_OK);
+	open_it(p);
+	assert_int_equal(sqlite3_step(st), SQLITE_DONE);
+	assert_int_equal(sqlite3_finalize(st), SQLITE_OK);
+	assert_int_equal(sqlite3_close(old), SQLITE_OK);
+	assert_int_equal(
+	    place_peek(&p->place, "SELECT count(*) FROM objects INDEXED BY"
+				  " objects_by_job WHERE job_id = 'job-2' AND"
+				  " job_id <> ''"),
+	    1);
+}
+
 /* The statements of version 1, prepared before the migration. */
 static void
 a_program_of_version_1_goes_on_beside(void **state)
@@ -506,6 +635,9 @@ main(void)
 		TEST(version_1_is_migrated_and_nothing_is_lost),
 		TEST(
 		    what_waits_since_version_1_waits_as_long_as_its_image_is_old),
+		TEST(version_2_is_migrated_and_nothing_is_lost),
+		TEST(every_way_leads_to_the_same_tables),
+		TEST(a_program_of_version_2_goes_on_beside),
 		TEST(a_program_of_version_1_goes_on_beside),
 		TEST(a_migration_that_fails_changes_nothing),
 		TEST(eight_processes_migrate_it_at_once),

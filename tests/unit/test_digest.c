@@ -55,6 +55,108 @@ takes_a_million_bytes(void **state)
 	    "f1809a48a497200e046d39ccc7112cd0");
 }
 
+/* The digest of bytes added in pieces of that size. */
+static void
+assert_pieces(struct view bytes, size_t piece, const char *want)
+{
+	struct digest_run *run = NULL;
+	struct fault f = FAULT_INIT;
+	struct digest d;
+	size_t n;
+
+	memset(&d, '?', sizeof d);
+	assert_int_equal(digest_begin(&run, &f), 0);
+	for (; bytes.n > 0; bytes.p += n, bytes.n -= n) {
+		n = bytes.n < piece ? bytes.n : piece;
+		assert_int_equal(
+		    digest_add(run, (struct view){ bytes.p, n }, &f), 0);
+	}
+	assert_int_equal(digest_end(&run, &d, &f), 0);
+	assert_null(run);
+	assert_int_equal(f.kind, FAULT_NONE);
+	assert_string_equal(d.hex, want);
+}
+
+static void
+pieces_of_any_size_make_the_same_digest(void **state)
+{
+	static char bytes[100000];
+	const struct view all = { bytes, sizeof bytes };
+	struct fault f = FAULT_INIT;
+	struct digest whole;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof bytes; i++)
+		bytes[i] = (char)(i * 7 + i / 251);
+	assert_int_equal(digest_sha256(&whole, all, &f), 0);
+	assert_pieces(all, 1, whole.hex);
+	assert_pieces(all, 63, whole.hex);
+	assert_pieces(all, 64, whole.hex);
+	assert_pieces(all, 65, whole.hex);
+	assert_pieces(all, 4096, whole.hex);
+	assert_pieces(all, sizeof bytes, whole.hex);
+	assert_pieces(VIEW("abc"), 2,
+	    "ba7816bf8f01cfea414140de5dae2223"
+	    "b00361a396177a9cb410ff61f20015ad");
+	assert_pieces(VIEW(""), 1,
+	    "e3b0c44298fc1c149afbf4c8996fb924"
+	    "27ae41e4649b934ca495991b7852b855");
+}
+
+static void
+empty_pieces_change_nothing(void **state)
+{
+	struct digest_run *run = NULL;
+	struct fault f = FAULT_INIT;
+	struct digest d;
+
+	(void)state;
+	assert_int_equal(digest_begin(&run, &f), 0);
+	assert_int_equal(digest_add(run, (struct view){ NULL, 0 }, &f), 0);
+	assert_int_equal(digest_add(run, VIEW("abc"), &f), 0);
+	assert_int_equal(digest_add(run, VIEW(""), &f), 0);
+	assert_int_equal(digest_end(&run, &d, &f), 0);
+	assert_string_equal(d.hex, "ba7816bf8f01cfea414140de5dae2223"
+				   "b00361a396177a9cb410ff61f20015ad");
+}
+
+static void
+two_runs_do_not_mix(void **state)
+{
+	struct digest_run *one = NULL, *other = NULL;
+	struct fault f = FAULT_INIT;
+	struct digest d;
+
+	(void)state;
+	assert_int_equal(digest_begin(&one, &f), 0);
+	assert_int_equal(digest_begin(&other, &f), 0);
+	assert_int_equal(digest_add(one, VIEW("ab"), &f), 0);
+	assert_int_equal(digest_add(other, VIEW("something else"), &f), 0);
+	assert_int_equal(digest_add(one, VIEW("c"), &f), 0);
+	assert_int_equal(digest_end(&other, &d, &f), 0);
+	assert_int_equal(digest_end(&one, &d, &f), 0);
+	assert_string_equal(d.hex, "ba7816bf8f01cfea414140de5dae2223"
+				   "b00361a396177a9cb410ff61f20015ad");
+}
+
+static void
+a_run_may_end_without_a_digest_and_more_than_once(void **state)
+{
+	struct digest_run *run = NULL;
+	struct fault f = FAULT_INIT;
+	struct digest d = { "as before" };
+
+	(void)state;
+	assert_int_equal(digest_end(&run, NULL, &f), 0);
+	assert_int_equal(digest_begin(&run, &f), 0);
+	assert_int_equal(digest_add(run, VIEW("abc"), &f), 0);
+	assert_int_equal(digest_end(&run, NULL, &f), 0);
+	assert_null(run);
+	assert_int_equal(digest_end(&run, &d, &f), 0);
+	assert_string_equal(d.hex, "as before");
+}
+
 int
 main(void)
 {
@@ -62,6 +164,11 @@ main(void)
 		cmocka_unit_test(agrees_with_the_examples_of_fips_180),
 		cmocka_unit_test(takes_bytes_after_a_nul_into_account),
 		cmocka_unit_test(takes_a_million_bytes),
+		cmocka_unit_test(pieces_of_any_size_make_the_same_digest),
+		cmocka_unit_test(empty_pieces_change_nothing),
+		cmocka_unit_test(two_runs_do_not_mix),
+		cmocka_unit_test(
+		    a_run_may_end_without_a_digest_and_more_than_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -124,6 +124,7 @@ a_put_says_what_the_object_is(void **state)
 	op.bytes = VIEW("hello");
 	op.sha256 = &hello;
 	op.media_type = "image/png";
+	op.cache_control = S3_CACHE_CONTROL;
 	send_op(&op);
 	assert_int_equal(errand.verdict.kind, FAULT_NONE);
 	SAID("PUT /faces/a%20b/c%2Bd.png HTTP/1.1\r\n");
@@ -558,6 +559,293 @@ a_listing_asks_the_bucket_itself(void **state)
 	buf_fini(&op.reply);
 }
 
+/* --- times, ranges, conditions --- */
+
+static void
+a_put_says_no_more_than_it_was_told(void **state)
+{
+	struct s3_op op = S3_OP_INIT(S3_PUT, "a.mp4");
+
+	(void)state;
+	PLAY({ .reply = DONE });
+	op.bytes = VIEW("hello");
+	op.sha256 = &hello;
+	op.media_type = "video/mp4";
+	send_op(&op);
+	NOT_SAID("cache-control");
+	NOT_SAID("x-amz-meta-mtime");
+	errand_end(&errand);
+}
+
+static void
+a_files_time_goes_and_comes_with_it(void **state)
+{
+	struct s3_op put = put_file();
+	struct s3_op head = S3_OP_INIT(S3_HEAD, "a.png");
+
+	(void)state;
+	kit_write(&kit, "hello", "hello");
+	put.mtime_ns = 1577836800000000007;
+	PLAY({ .reply = DONE });
+	send_op(&put);
+	SAID("\r\nx-amz-meta-mtime: 1577836800.000000007\r\n");
+	SAID(";x-amz-meta-mtime;x-amz-meta-sha256, ");
+	errand_end(&errand);
+	PLAY({ .reply = REPLY("200 OK",
+		   "ETag: \"e7\"\r\nContent-Length: 5\r\n"
+		   "X-Amz-Meta-Mtime: 1577836800.5\r\n",
+		   "") });
+	send_op(&head);
+	assert_int_equal(head.found_mtime_ns, 1577836800500000000);
+	errand_end(&errand);
+	PLAY({ .reply = REPLY("200 OK",
+		   "ETag: \"e7\"\r\nContent-Length: 5\r\n"
+		   "X-Amz-Meta-Mtime: noon\r\n",
+		   "") });
+	send_op(&head);
+	assert_int_equal(head.found_mtime_ns, 0);
+	errand_end(&errand);
+}
+
+#define FROM(range, body)                                                      \
+	REPLY("206 Partial Content",                                           \
+	    "ETag: \"e7\"\r\nContent-Length: 2\r\n"                            \
+	    "Content-Range: bytes " range "\r\n",                              \
+	    body)
+
+static void
+a_get_goes_on_from_a_byte_of_the_same_object(void **state)
+{
+	struct s3_op op = S3_OP_INIT(S3_GET, "a.png");
+
+	(void)state;
+	op.reply = BUF_INIT(REPLY_MAX);
+	op.range_begin = 3;
+	op.if_match = "e7";
+	PLAY({ .reply = FROM("3-4/5", "lo") });
+	send_op(&op);
+	SAID("\r\nrange: bytes=3-\r\n");
+	SAID("\r\nif-match: \"e7\"\r\n");
+	SAID("SignedHeaders=host;if-match;range;");
+	assert_int_equal(errand.verdict.kind, FAULT_NONE);
+	assert_string_equal(buf_str(&op.reply), "lo");
+	errand_end(&errand);
+	op.range_end = 4;
+	PLAY({ .reply = CODE("412 P", "PreconditionFailed") });
+	send_op(&op);
+	SAID("\r\nrange: bytes=3-4\r\n");
+	assert_int_equal(errand.verdict.kind, FAULT_CONFLICT);
+	errand_end(&errand);
+	buf_fini(&op.reply);
+}
+
+static void
+bytes_from_elsewhere_never_reach_the_sink(void **state)
+{
+	static const char *const replies[] = { FOUND("hello"),
+		FROM("0-1/5", "he"), FROM("30-31/50", "xx") };
+	struct s3_op op = S3_OP_INIT(S3_GET, "a.png");
+	struct takes takes = { .n = 0 };
+	size_t i;
+
+	(void)state;
+	op.sink = take;
+	op.owner = &takes;
+	op.range_begin = 3;
+	for (i = 0; i < sizeof replies / sizeof replies[0]; i++) {
+		PLAY({ .reply = replies[i] });
+		send_op(&op);
+		assert_int_equal(errand.verdict.kind, FAULT_REMOTE);
+		assert_int_equal(errand.verdict.next, VERDICT_ENOUGH);
+		assert_int_equal(takes.n, 0);
+		errand_end(&errand);
+	}
+}
+
+/* --- of an upload in parts --- */
+
+#define ID "2~a/b+c"
+#define ASKED_ID "uploadId=2~a%2Fb%2Bc HTTP/1.1\r\n"
+#define DOCUMENT(text) REPLY("200 OK", "Connection: close\r\n", text)
+#define COMPLETED                                                              \
+	"<CompleteMultipartUploadResult><ETag>&quot;e-2&quot;</ETag>"          \
+	"</CompleteMultipartUploadResult>"
+
+static struct s3_op
+about_upload(enum s3_verb verb)
+{
+	struct s3_op op = S3_OP_INIT(verb, "a b.mp4");
+
+	op.upload_id = ID;
+	op.reply = BUF_INIT(512);
+	return op;
+}
+
+static void
+an_upload_is_begun_with_what_the_object_is(void **state)
+{
+	struct s3_op op = about_upload(S3_CREATE);
+
+	(void)state;
+	with.sse = "AES256";
+	op.sha256 = &hello;
+	op.media_type = "video/mp4";
+	op.mtime_ns = 1500000000;
+	PLAY({ .reply = DOCUMENT("<a/>") });
+	send_op(&op);
+	SAID("POST /faces/a%20b.mp4?uploads= HTTP/1.1\r\n");
+	SAID("\r\ncontent-type: video/mp4\r\n");
+	SAID("\r\nx-amz-meta-sha256: " HELLO_SHA256 "\r\n");
+	SAID("\r\nx-amz-meta-mtime: 1.500000000\r\n");
+	SAID("\r\nx-amz-server-side-encryption: AES256\r\n");
+	SAID("\r\nx-amz-content-sha256: " NOTHING_SHA256 "\r\n");
+	SAID("\r\nContent-Length: 0\r\n");
+	NOT_SAID("x-www-form-urlencoded");
+	assert_int_equal(errand.verdict.kind, FAULT_NONE);
+	assert_string_equal(buf_str(&op.reply), "<a/>");
+	errand_end(&errand);
+	buf_fini(&op.reply);
+}
+
+/* The part "ell" of "hello". */
+static struct s3_op
+put_part(void)
+{
+	static struct digest digest;
+	struct s3_op op = about_upload(S3_PART);
+	struct fault f = FAULT_INIT;
+
+	assert_int_equal(digest_sha256(&digest, VIEW("ell"), &f), 0);
+	op.part = 7;
+	op.dir = kit.dir;
+	op.name = "hello";
+	op.offset = 1;
+	op.size = 3;
+	op.sha256 = &digest;
+	return op;
+}
+
+static void
+a_part_is_sent_from_the_middle_of_a_file(void **state)
+{
+	struct s3_op op = put_part();
+	char signed_digest[128];
+
+	(void)state;
+	with.sse = "AES256";
+	kit_write(&kit, "hello", "hello");
+	times = 2;
+	PLAY({ .reset = true }, { .reply = DONE });
+	send_op(&op);
+	assert_int_equal(scripted_said(&server,
+			     "PUT /faces/a%20b.mp4?partNumber=7&" ASKED_ID),
+	    2);
+	assert_int_equal(scripted_said(&server, "\r\n\r\nell"), 2);
+	assert_int_equal(server.body_size[0], 3);
+	assert_int_equal(server.body_size[1], 3);
+	(void)snprintf(signed_digest, sizeof signed_digest,
+	    "\r\nx-amz-content-sha256: %s\r\n", op.sha256->hex);
+	assert_int_equal(scripted_said(&server, signed_digest), 2);
+	NOT_SAID("x-amz-server-side-encryption");
+	NOT_SAID("x-amz-meta");
+	assert_int_equal(errand.verdict.kind, FAULT_NONE);
+	assert_string_equal(op.found_etag, "e7");
+	errand_end(&errand);
+}
+
+static void
+a_part_beyond_the_files_end_is_told(void **state)
+{
+	struct s3_op op = put_part();
+
+	(void)state;
+	kit_write(&kit, "hello", "hel");
+	PLAY({ .reply = DONE });
+	send_op(&op);
+	assert_int_equal(call.fault.kind, FAULT_CONFLICT);
+	assert_string_equal(call.fault.field, "file");
+	assert_int_equal(errand.verdict.kind, FAULT_CONFLICT);
+	errand_end(&errand);
+	op.name = "nowhere";
+	assert_not_sent(op, FAULT_ABSENT);
+}
+
+static void
+parts_are_listed_from_the_last_one_seen(void **state)
+{
+	struct s3_op op = about_upload(S3_PARTS);
+
+	(void)state;
+	PLAY({ .reply = DOCUMENT("<a/>") });
+	send_op(&op);
+	SAID("GET /faces/a%20b.mp4?" ASKED_ID);
+	assert_string_equal(buf_str(&op.reply), "<a/>");
+	errand_end(&errand);
+	op.part = 1000;
+	PLAY({ .reply = DOCUMENT("<b/>") });
+	send_op(&op);
+	SAID("GET /faces/a%20b.mp4?part-number-marker=1000&" ASKED_ID);
+	assert_string_equal(buf_str(&op.reply), "<b/>");
+	errand_end(&errand);
+	buf_fini(&op.reply);
+}
+
+static void
+an_upload_is_complete_when_the_document_says_so(void **state)
+{
+	struct s3_op op = about_upload(S3_COMPLETE);
+
+	(void)state;
+	op.bytes = VIEW("hello");
+	op.sha256 = &hello;
+	times = 3;
+	PLAY({ .reply = DOCUMENT(" \n <Error><Code>InternalError</Code>"
+				 "</Error>") },
+	    { .reply = DOCUMENT("   ") },
+	    { .reply = DOCUMENT(" \n " COMPLETED) });
+	send_op(&op);
+	assert_int_equal(
+	    scripted_said(&server, "POST /faces/a%20b.mp4?" ASKED_ID), 3);
+	assert_int_equal(
+	    scripted_said(&server, "\r\ncontent-type: application/xml\r\n"), 3);
+	assert_int_equal(scripted_said(&server, "\r\n\r\nhello"), 3);
+	assert_int_equal(scripted_said(&server,
+			     "\r\nx-amz-content-sha256: " HELLO_SHA256 "\r\n"),
+	    3);
+	assert_int_equal(errand.verdict.kind, FAULT_NONE);
+	assert_string_equal(buf_str(&op.reply), " \n " COMPLETED);
+	errand_end(&errand);
+	times = 1;
+	PLAY({ .reply = CODE("200 OK", "InternalError") });
+	send_op(&op);
+	assert_int_equal(errand.verdict.kind, FAULT_BUSY);
+	assert_string_equal(errand.verdict.code, "InternalError");
+	errand_end(&errand);
+	PLAY({ .reply = CODE("404 N", "NoSuchUpload") });
+	send_op(&op);
+	assert_int_equal(errand.verdict.kind, FAULT_ABSENT);
+	assert_string_equal(errand.verdict.code, "NoSuchUpload");
+	errand_end(&errand);
+	buf_fini(&op.reply);
+}
+
+static void
+an_upload_that_is_gone_is_aborted(void **state)
+{
+	struct s3_op op = about_upload(S3_ABORT);
+
+	(void)state;
+	PLAY({ .reply = GONE });
+	send_op(&op);
+	SAID("DELETE /faces/a%20b.mp4?" ASKED_ID);
+	assert_int_equal(errand.verdict.kind, FAULT_NONE);
+	errand_end(&errand);
+	PLAY({ .reply = CODE("404 N", "NoSuchUpload") });
+	send_op(&op);
+	assert_int_equal(errand.verdict.kind, FAULT_NONE);
+	errand_end(&errand);
+}
+
 static void
 a_servers_wait_is_read(void **state)
 {
@@ -605,6 +893,16 @@ main(void)
 		TEST(a_session_sends_its_token),
 		TEST(a_control_byte_in_a_header_is_refused),
 		TEST(a_listing_asks_the_bucket_itself),
+		TEST(a_put_says_no_more_than_it_was_told),
+		TEST(a_files_time_goes_and_comes_with_it),
+		TEST(a_get_goes_on_from_a_byte_of_the_same_object),
+		TEST(bytes_from_elsewhere_never_reach_the_sink),
+		TEST(an_upload_is_begun_with_what_the_object_is),
+		TEST(a_part_is_sent_from_the_middle_of_a_file),
+		TEST(a_part_beyond_the_files_end_is_told),
+		TEST(parts_are_listed_from_the_last_one_seen),
+		TEST(an_upload_is_complete_when_the_document_says_so),
+		TEST(an_upload_that_is_gone_is_aborted),
 		TEST(a_servers_wait_is_read),
 	};
 

@@ -15,15 +15,19 @@
 	"xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">" inside            \
 	"</ListBucketResult>"
 #define URL "<EncodingType>url</EncodingType>"
+#define ENTRY(inside)                                                          \
+	"<Contents><Key>a</Key><Size>1</Size>" inside "</Contents>"
 #define KEY(key, size)                                                         \
 	"<Contents><Key>" key "</Key><ETag>&quot;e&quot;</ETag><Size>" size    \
 	"</Size></Contents>"
 
 enum { SEEN_MAX = 256 };
 
-/* What a page held, as "KEY=SIZE;". */
+/* What a page held, as "KEY=SIZE;", and of the last entry the rest. */
 struct seen {
 	char text[SEEN_MAX];
+	char etag[LISTING_ETAG_MAX + 1];
+	int64_t modified_s;
 	int stop_at; /* refuses the key of that number, from 1; 0: none */
 	int n;
 };
@@ -33,8 +37,10 @@ static struct seen seen;
 static struct fault fault;
 
 static int
-note(void *arg, struct view key, int64_t size, struct fault *f)
+note(void *arg, const struct listing_object *object, struct fault *f)
 {
+	const struct view key = object->key;
+	const int64_t size = object->size;
 	struct seen *s = arg;
 	const size_t len = strlen(s->text);
 
@@ -43,6 +49,9 @@ note(void *arg, struct view key, int64_t size, struct fault *f)
 		return fault_set(f, FAULT_CONFLICT, "enough");
 	(void)snprintf(s->text + len, sizeof s->text - len, "%.*s=%lld;",
 	    (int)key.n, key.p, (long long)size);
+	(void)snprintf(s->etag, sizeof s->etag, "%.*s", (int)object->etag.n,
+	    object->etag.p == NULL ? "" : object->etag.p);
+	s->modified_s = object->modified_s;
 	return 0;
 }
 
@@ -210,6 +219,70 @@ a_key_of_the_longest_fits_and_one_more_byte_does_not(void **state)
 	assert_int_equal(seen.n, 1);
 }
 
+static void
+an_entry_tells_its_etag_and_its_time(void **state)
+{
+	(void)state;
+	assert_int_equal(
+	    read_it(PAGE(ENTRY("<LastModified>2026-11-22T10:15:00.000Z"
+			       "</LastModified><ETag>&quot;abc-7&quot;"
+			       "</ETag>"))),
+	    0);
+	assert_string_equal(seen.etag, "abc-7");
+	assert_int_equal(seen.modified_s, 1795342500);
+	assert_int_equal(
+	    read_it(PAGE(
+		ENTRY("<LastModified>2026-11-22T10:15:00Z"
+		      "</LastModified><ETag>&quot;e&quot;</ETag>") ENTRY(""))),
+	    0);
+	assert_string_equal(seen.etag, ""); /* not the one before it */
+	assert_int_equal(seen.modified_s, 0);
+	assert_int_equal(seen.n, 2);
+}
+
+static void
+an_etag_or_time_that_cannot_be_is_none(void **state)
+{
+	static const char *const entries[] = {
+		ENTRY("<ETag>abc</ETag>"),
+		ENTRY("<ETag>&quot;</ETag>"),
+		ENTRY("<ETag>&quot;&quot;</ETag>"),
+		ENTRY("<LastModified>yesterday</LastModified>"),
+		ENTRY("<LastModified>2026-13-22T10:15:00Z</LastModified>"),
+	};
+	static char page[1024];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof entries / sizeof entries[0]; i++) {
+		(void)snprintf(page, sizeof page, PAGE("%s"), entries[i]);
+		assert_int_equal(read_it(page), 0);
+		assert_string_equal(seen.etag, "");
+		assert_int_equal(seen.modified_s, 0);
+		assert_int_equal(seen.n, 1);
+	}
+}
+
+static void
+an_etag_of_the_longest_fits_and_one_more_byte_does_not(void **state)
+{
+	static char page[1024];
+	char etag[LISTING_ETAG_MAX + 2];
+
+	(void)state;
+	memset(etag, 'e', sizeof etag);
+	etag[LISTING_ETAG_MAX + 1] = '\0';
+	(void)snprintf(page, sizeof page,
+	    PAGE(ENTRY("<ETag>&quot;%s&quot;</ETag>")), etag);
+	assert_int_equal(read_it(page), 0);
+	assert_string_equal(seen.etag, "");
+	etag[LISTING_ETAG_MAX] = '\0';
+	(void)snprintf(page, sizeof page,
+	    PAGE(ENTRY("<ETag>&quot;%s&quot;</ETag>")), etag);
+	assert_int_equal(read_it(page), 0);
+	assert_string_equal(seen.etag, etag);
+}
+
 int
 main(void)
 {
@@ -227,6 +300,10 @@ main(void)
 		cmocka_unit_test(an_entry_does_not_inherit_from_the_one_before),
 		cmocka_unit_test(
 		    a_key_of_the_longest_fits_and_one_more_byte_does_not),
+		cmocka_unit_test(an_entry_tells_its_etag_and_its_time),
+		cmocka_unit_test(an_etag_or_time_that_cannot_be_is_none),
+		cmocka_unit_test(
+		    an_etag_of_the_longest_fits_and_one_more_byte_does_not),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -1007,6 +1007,29 @@ thousands_are_hurried_piece_by_piece(void **state)
 }
 
 static void
+what_waited_for_the_bucket_is_gone_on_with_at_once(void **state)
+{
+	struct fixture *p = *state;
+	struct fault f = FAULT_INIT;
+	struct list l;
+
+	open_it(p);
+	know(
+	    p, "cat", NOW + 1000); /* its last reply was the bucket's silence */
+	know(p, "dog", NOW + 1000); /* it is in a request's hands */
+	know(p, "fox", NOW + 1000); /* S3 refused it, and nothing else */
+	know(p, "owl", OBJECTS_LAZY);
+	place_run(&p->place, "UPDATE objects SET last_error = 'no answer'"
+			     " WHERE image_id IN ('cat', 'fox', 'owl')");
+	place_run(&p->place,
+	    "UPDATE objects SET attempts = 1 WHERE image_id = 'fox'");
+	must(objects_resume(p->db, NOW, &f), &f);
+	l = take(p, NOW, LIST_MAX);
+	assert_taken(&l, "cat");
+	assert_int_equal(summary(p).lazy, 1);
+}
+
+static void
 a_summary_counts_every_state(void **state)
 {
 	struct objects_summary s;
@@ -1107,6 +1130,82 @@ the_last_errors_are_told_the_newest_first(void **state)
 	buf_fini(&notes.text);
 }
 
+/* Notes what a job has, until the note is full. */
+static int
+note_of_job(void *arg, const struct object *o, struct fault *f)
+{
+	struct list *l = arg;
+
+	if (l->n == LIST_MAX)
+		return fault_set(f, FAULT_MEMORY, "enough");
+	l->objects[l->n++] = *o;
+	return 0;
+}
+
+static struct list
+of_job(struct fixture *p, const char *job)
+{
+	const struct job_id j = job_of(job);
+	struct list l = { .n = 0 };
+	struct fault f = FAULT_INIT;
+
+	must(objects_of_job(p->db, &j, note_of_job, &l, &f), &f);
+	return l;
+}
+
+static void
+a_job_lists_its_objects_and_no_others(void **state)
+{
+	struct fixture *p = *state;
+	struct list l;
+
+	open_it(p);
+	know(p, "b", NOW);
+	know(p, "a", NOW);
+	know(p, "c", NOW);
+	l = of_job(p, "job-1");
+	assert_taken(&l, "");
+	want(p, "b", "job-1", NOW);
+	want(p, "a", "job-1", OBJECTS_LAZY);
+	want(p, "c", "job-2", NOW);
+	settle(p, "a", OBJECTS_DONE, "", NOW);
+	l = of_job(p, "job-1");
+	assert_taken(&l, "a b");
+	assert_string_equal(l.objects[0].job.text, "job-1");
+	assert_int_equal(l.objects[0].kind, SNIFF_WEBP);
+	assert_int_equal(l.objects[0].bytes, 4711);
+	assert_int_equal(strlen(l.objects[0].sha256.hex), 64);
+	assert_int_equal(l.objects[0].state, OBJECTS_WAITING);
+	assert_true(l.objects[0].is_lazy);
+	assert_true(l.objects[0].is_alone_done);
+	assert_false(l.objects[1].is_lazy);
+	l = of_job(p, "job-2");
+	assert_taken(&l, "c");
+	place_run(&p->place, "UPDATE images SET extension = 'avif'"
+			     " WHERE id = 'a'");
+	l = of_job(p, "job-1");
+	assert_taken(&l, "b");
+}
+
+static void
+a_list_of_a_jobs_objects_may_be_stopped(void **state)
+{
+	const struct job_id job = job_of("job-1");
+	struct fixture *p = *state;
+	struct fault f = FAULT_INIT;
+	struct list full = { .n = LIST_MAX }, l;
+
+	open_it(p);
+	know(p, "a", NOW);
+	want(p, "a", "job-1", NOW);
+	assert_int_equal(
+	    objects_of_job(p->db, &job, note_of_job, &full, &f), -1);
+	assert_int_equal(f.kind, FAULT_MEMORY);
+	assert_string_equal(f.text, "enough");
+	l = of_job(p, "job-1");
+	assert_taken(&l, "a");
+}
+
 static void
 who_asks_waits_for_no_writer(void **state)
 {
@@ -1153,6 +1252,7 @@ nothing_is_written_to_a_catalogue_that_was_removed(void **state)
 	assert_true(IS_REFUSED(objects_discovered(p->db, &cat, NOW, &f)));
 	assert_true(IS_REFUSED(objects_retry(p->db, NULL, NOW, &n, &f)));
 	assert_true(IS_REFUSED(objects_hurry(p->db, NOW, &f)));
+	assert_true(IS_REFUSED(objects_resume(p->db, NOW, &f)));
 #undef IS_REFUSED
 }
 
@@ -1245,9 +1345,12 @@ main(void)
 		TEST(what_failed_is_tried_again_by_name_or_all_at_once),
 		TEST(lazy_objects_become_due_when_hurried),
 		TEST(thousands_are_hurried_piece_by_piece),
+		TEST(what_waited_for_the_bucket_is_gone_on_with_at_once),
 		TEST(a_summary_counts_every_state),
 		TEST(what_version_1_adds_has_waited_since_it_was_first_taken),
 		TEST(the_last_errors_are_told_the_newest_first),
+		TEST(a_job_lists_its_objects_and_no_others),
+		TEST(a_list_of_a_jobs_objects_may_be_stopped),
 		TEST(who_asks_waits_for_no_writer),
 		TEST(nothing_is_written_to_a_catalogue_that_was_removed),
 	};

@@ -659,6 +659,70 @@ a_local_fault_is_of_its_own_operation_alone(void **state)
 	ASSERT_STORAGE(STATE_UP);
 }
 
+/* What the finished of a batch heard, as "KEY=FAULT;". */
+static void
+note_finished(struct s3_op *op)
+{
+	struct buf *heard = op->owner;
+
+	buf_fmt(heard, "%s=%s;", op->key, fault_word(op->fault.kind));
+}
+
+static void
+each_operation_is_told_of_once_when_it_is_settled(void **state)
+{
+	struct s3_op ops[] = { put("a"), put(""), put("c") };
+	struct buf heard = BUF_INIT(REPLY_MAX);
+	char want[64];
+	size_t i;
+
+	(void)state;
+	setup.attempts = 2;
+	PLAY({ .reply = CODE("500 E", "InternalError") }, { .reply = DONE });
+	for (i = 0; i < 3; i++) {
+		ops[i].finished = note_finished;
+		ops[i].owner = &heard;
+	}
+	ops[2].dir = kit.dir;
+	ops[2].name = "nowhere";
+	run(ops, 3, SOON_MS);
+	(void)scripted_end(&server);
+	ASSERT_DONE(&ops[0]);
+	assert_int_equal(ops[0].attempts, 2);
+	(void)snprintf(want, sizeof want, "=%s;a=%s;c=%s;",
+	    fault_word(FAULT_INPUT), fault_word(FAULT_NONE),
+	    fault_word(FAULT_ABSENT));
+	assert_string_equal(buf_str(&heard), want);
+	buf_clear(&heard);
+	PLAY({ .reply = DONE });
+	run(ops, 1, -1); /* never sent: its time is over */
+	(void)scripted_end(&server);
+	(void)snprintf(want, sizeof want, "a=%s;", fault_word(FAULT_SLOW));
+	assert_string_equal(buf_str(&heard), want);
+	buf_fini(&heard);
+}
+
+static void
+an_answer_of_another_time_is_forgotten(void **state)
+{
+	struct s3_op op = S3_OP_INIT(S3_HEAD, "a");
+
+	(void)state;
+	PLAY({ .reply = REPLY("200 OK",
+		   "ETag: \"e7\"\r\nContent-Length: 5\r\n"
+		   "x-amz-meta-mtime: 7\r\n",
+		   "") },
+	    { .reply = REPLY("404 N", "", "") });
+	run(&op, 1, SOON_MS);
+	assert_int_equal(op.found_mtime_ns, 7000000000);
+	run(&op, 1, SOON_MS);
+	(void)scripted_end(&server);
+	assert_int_equal(op.fault.kind, FAULT_ABSENT);
+	assert_int_equal(op.found_mtime_ns, 0);
+	assert_int_equal(op.found_size, -1);
+	assert_string_equal(op.found_etag, "");
+}
+
 static void
 without_keys_nothing_is_sent(void **state)
 {
@@ -822,8 +886,10 @@ a_probe_teaches_the_clock_to_the_next(void **state)
 	"</NextContinuationToken>"
 
 static int
-note(void *arg, struct view key, int64_t size, struct fault *f)
+note(void *arg, const struct listing_object *object, struct fault *f)
 {
+	const struct view key = object->key;
+	const int64_t size = object->size;
 	struct buf *keys = arg;
 
 	if (view_is(key, "stop"))
@@ -975,6 +1041,8 @@ main(void)
 		TEST(being_told_to_stop_says_nothing_of_s3),
 		TEST(each_answer_tells_what_it_shows),
 		TEST(a_local_fault_is_of_its_own_operation_alone),
+		TEST(each_operation_is_told_of_once_when_it_is_settled),
+		TEST(an_answer_of_another_time_is_forgotten),
 		TEST(without_keys_nothing_is_sent),
 		TEST(
 		    a_fault_shows_neither_url_nor_signature_nor_words_of_strangers),

@@ -16,6 +16,10 @@
 	"<CopyObjectResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">" \
 	"<ETag>&quot;e&quot;</ETag></CopyObjectResult>"
 
+#define COMPLETED                                                              \
+	"<CompleteMultipartUploadResult><ETag>e-2</ETag>"                      \
+	"</CompleteMultipartUploadResult>"
+
 static struct verdict
 read_it(int asked, int status, const char *body)
 {
@@ -82,8 +86,7 @@ a_missing_key_and_a_missing_bucket_are_told_apart(void **state)
 	MEANINGS({ 404, "NoSuchKey", FAULT_ABSENT, VERDICT_ENOUGH, STATE_UP },
 	    { 404, "NoSuchBucket", FAULT_DENIED, VERDICT_ENOUGH, STATE_DENIED },
 	    { 404, NULL, FAULT_ABSENT, VERDICT_ENOUGH, STATE_UNKNOWN },
-	    { 404, "NoSuchUpload", FAULT_REMOTE, VERDICT_ENOUGH,
-		STATE_UNKNOWN });
+	    { 404, "NoSuchUpload", FAULT_ABSENT, VERDICT_ENOUGH, STATE_UP });
 }
 
 /* A proxy's empty 404 must not make an image lost. */
@@ -344,6 +347,65 @@ a_copy_is_done_when_it_says_so(void **state)
 }
 
 static void
+an_upload_is_completed_when_it_says_so(void **state)
+{
+	static const char *const bodies[] = { "", "  ", "hello", COPIED,
+		"<CompleteMultipartUploadResult>", " \n " CODE("InternalError"),
+		CODE("SomethingNew") };
+	struct verdict v;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(
+	    read_it(VERDICT_COMPLETE, 200, COMPLETED).kind, FAULT_NONE);
+	assert_int_equal(
+	    read_it(VERDICT_COMPLETE, 200, " \n \n" COMPLETED).kind,
+	    FAULT_NONE);
+	assert_int_equal(
+	    read_it(VERDICT_COPY, 200, COMPLETED).kind, FAULT_BUSY);
+	for (i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
+		v = read_it(VERDICT_COMPLETE, 200, bodies[i]);
+		assert_int_equal(v.kind, FAULT_BUSY);
+		assert_int_equal(v.next, VERDICT_AGAIN);
+	}
+}
+
+static void
+an_upload_that_cannot_be_completed_is_not_tried_again(void **state)
+{
+	static const char *const codes[] = { "InvalidPart", "InvalidPartOrder",
+		"EntityTooSmall" };
+	char body[128];
+	struct verdict v;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+		(void)snprintf(body, sizeof body, "  " CODE("%s"), codes[i]);
+		v = read_it(VERDICT_COMPLETE, i % 2 == 0 ? 200 : 400, body);
+		assert_int_equal(v.kind, FAULT_REMOTE);
+		assert_int_equal(v.next, VERDICT_ENOUGH);
+		assert_int_equal(v.tells, STATE_UP);
+		assert_string_equal(v.code, codes[i]);
+	}
+}
+
+static void
+a_missing_upload_is_told_by_its_word(void **state)
+{
+	struct verdict v = read_it(VERDICT_ETAG, 404, CODE("NoSuchUpload"));
+
+	(void)state;
+	assert_int_equal(v.kind, FAULT_ABSENT);
+	assert_string_equal(v.code, "NoSuchUpload");
+	v = read_it(VERDICT_COMPLETE, 200, " " CODE("NoSuchUpload"));
+	assert_int_equal(v.kind, FAULT_ABSENT);
+	assert_int_equal(v.next, VERDICT_ENOUGH);
+	v = read_it(VERDICT_DELETE, 404, CODE("NoSuchUpload"));
+	assert_int_equal(v.kind, FAULT_NONE);
+}
+
+static void
 a_copy_that_ends_in_an_error_is_sent_again(void **state)
 {
 	static const char *const bodies[] = { "", "   ", "hello",
@@ -491,6 +553,10 @@ main(void)
 		cmocka_unit_test(an_object_without_an_etag_is_not_from_s3),
 		cmocka_unit_test(a_copy_is_done_when_it_says_so),
 		cmocka_unit_test(a_copy_that_ends_in_an_error_is_sent_again),
+		cmocka_unit_test(an_upload_is_completed_when_it_says_so),
+		cmocka_unit_test(
+		    an_upload_that_cannot_be_completed_is_not_tried_again),
+		cmocka_unit_test(a_missing_upload_is_told_by_its_word),
 		cmocka_unit_test(deleting_what_is_not_there_is_done),
 		cmocka_unit_test(words_that_may_not_be_shown_are_dropped),
 		cmocka_unit_test(
