@@ -11,7 +11,12 @@
 
 #define MEDIA_TABLE "/etc/mime.types"
 
-enum { FIRST_ROOM = 256, READ_STEP = 256 << 10 };
+enum {
+	FIRST_ROOM = 256,
+	READ_STEP = 256 << 10,
+	TICK_MS = 20, /* twice the longest tick of Linux */
+	NS_PER_MS = 1000000
+};
 
 int
 plan_begin(struct plan *p, struct fault *f)
@@ -75,12 +80,12 @@ grow(struct plan *p, struct fault *f)
 	const size_t room = p->room == 0 ? FIRST_ROOM : 2 * p->room;
 	struct plan_file *files;
 
-	if (p->n < p->room)
-		return 0;
 	if (p->n >= TREE_FILES_MAX)
 		return fault_set(f, FAULT_LARGE,
 		    "a job may have %d files, and this one has more",
 		    TREE_FILES_MAX);
+	if (p->n < p->room)
+		return 0;
 	files = reallocarray(p->files, room, sizeof *files);
 	if (files == NULL)
 		return fault_set(f, FAULT_MEMORY, "plan a job");
@@ -380,6 +385,17 @@ hash_open(struct hashing *h, int fd, struct digest *out, struct fault *f)
 	return rc;
 }
 
+/* Times of files go in ticks: a second write within one leaves no trace in
+ * the stamp, so the tick is let pass before the file is read. */
+static void
+let_tick_pass(const struct tree_stamp *stamp)
+{
+	const int64_t age_ms = clock_now_ms() - stamp->ctime_ns / NS_PER_MS;
+
+	if (age_ms >= 0 && age_ms < TICK_MS)
+		clock_sleep_ms(TICK_MS - age_ms);
+}
+
 int
 plan_hash(struct plan *p, struct plan_file *file, struct digest *parts,
     int64_t part_size, struct fault *f)
@@ -392,6 +408,7 @@ plan_hash(struct plan *p, struct plan_file *file, struct digest *parts,
 	plan_path(file, &path);
 	if (tree_read(p->tree, &path, &fd, &before, f) == -1)
 		return -1;
+	let_tick_pass(&before);
 	rc = tree_same(&file->stamp, &before)
 		 ? hash_open(&h, fd, &file->sha256, f)
 		 : 0;

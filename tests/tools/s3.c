@@ -24,6 +24,7 @@
  * upload writes one when it has begun and one when a part has arrived.
  */
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,7 +127,26 @@ print_op(const struct s3_op *op)
 	print_line(&line);
 }
 
-/* Opens the file of a PUT by its folder, as the service does. */
+/* A file is named by its folder and its name in it, as the service does.  The
+ * folder stays open until the tool ends. */
+static int
+folder_of(const char *path, const char **name)
+{
+	const char *slash = strrchr(path, '/');
+	char folder[PATH_MAX];
+	int dir;
+
+	*name = slash == NULL ? path : slash + 1;
+	if (slash == NULL)
+		return AT_FDCWD;
+	(void)snprintf(
+	    folder, sizeof folder, "%.*s/", (int)(slash - path), path);
+	dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	MUST(dir != -1);
+	return dir;
+}
+
+/* Opens the file of a PUT. */
 static void
 take_file(struct s3_op *op, const char *path, struct digest *digest)
 {
@@ -146,8 +166,7 @@ take_file(struct s3_op *op, const char *path, struct digest *digest)
 		(void)snprintf(digest->hex, sizeof digest->hex, "%s", claim);
 	free(bytes);
 	(void)close(fd);
-	op->dir = AT_FDCWD;
-	op->name = path;
+	op->dir = folder_of(path, &op->name);
 	op->size = st.st_size;
 	op->sha256 = digest;
 	op->media_type = "image/png";
@@ -303,10 +322,7 @@ upload(const char *path, const char *key, const char *id)
 	const char *claim = setting("CLAIM_SHA256", NULL);
 	const int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct buf line = BUF_INIT(LINE_MAX_BYTES);
-	struct multipart_file file = { .key = key,
-		.dir = AT_FDCWD,
-		.name = path,
-		.media_type = "video/mp4" };
+	struct multipart_file file = { .key = key, .media_type = "video/mp4" };
 	struct fault f = FAULT_INIT;
 	char etag[S3_ETAG_MAX];
 	struct digest whole, *parts;
@@ -315,6 +331,7 @@ upload(const char *path, const char *key, const char *id)
 	size_t i;
 
 	MUST(fd != -1 && fstat(fd, &st) == 0);
+	file.dir = folder_of(path, &file.name);
 	file.size = st.st_size;
 	file.mtime_ns =
 	    st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec;
