@@ -94,6 +94,7 @@ def test_boto3_finds_the_bytes_and_what_is_said_of_them(bucket, size, parts):
         size, digest, 1577836800123456789, lines[-1]["etag"])
 
 
+@pytest.mark.plain
 def test_memory_does_not_grow_with_the_file(bucket):
     path, _ = film(bucket, 4 * PART)
     _, few = bucket.must("upload", path, KEY, "")
