@@ -73,12 +73,14 @@ describe_persisted(const struct asset *asset, struct buf *out)
 	buf_add(out, VIEW("}"));
 }
 
-void
-describe_url(const struct asset *asset, struct buf *out)
+/* What may stand between the URL and its life ends with a comma. */
+static void
+add_presigned(const struct asset *asset, struct view between, struct buf *out)
 {
 	begin(out, asset);
 	add_url(out, "image_url", asset);
 	buf_add(out, VIEW(","));
+	buf_add(out, between);
 	add_life(out, asset);
 	buf_add(out, VIEW(","));
 	add_key(out, asset);
@@ -86,15 +88,15 @@ describe_url(const struct asset *asset, struct buf *out)
 }
 
 void
+describe_url(const struct asset *asset, struct buf *out)
+{
+	add_presigned(asset, VIEW(""), out);
+}
+
+void
 describe_image(const struct asset *asset, struct buf *out)
 {
-	begin(out, asset);
-	add_url(out, "image_url", asset);
-	buf_add(out, VIEW(",\"storage_backend\":\"s3\","));
-	add_life(out, asset);
-	buf_add(out, VIEW(","));
-	add_key(out, asset);
-	buf_add(out, VIEW("}"));
+	add_presigned(asset, VIEW("\"storage_backend\":\"s3\","), out);
 }
 
 /* What the client may read of a fault. */
@@ -104,6 +106,14 @@ words_of(const struct fault *f)
 	return fault_public(f->kind)
 		   ? view_str(f->text)
 		   : VIEW("the service could not do this; its log says why");
+}
+
+/* "error":"...","message":"..." */
+static void
+add_error(const struct fault *f, struct buf *out)
+{
+	buf_fmt(out, "\"error\":\"%s\",\"message\":", fault_word(f->kind));
+	buf_json(out, words_of(f));
 }
 
 void
@@ -122,9 +132,8 @@ describe_associated(const struct job_id *job, const struct asset *assets,
 		buf_add(out, VIEW(","));
 		add_key(out, asset);
 		if (asset->fault.kind != FAULT_NONE) {
-			buf_fmt(out, ",\"error\":\"%s\",\"message\":",
-			    fault_word(asset->fault.kind));
-			buf_json(out, words_of(&asset->fault));
+			buf_add(out, VIEW(","));
+			add_error(&asset->fault, out);
 		}
 		buf_add(out, VIEW("}"));
 	}
@@ -134,17 +143,16 @@ describe_associated(const struct job_id *job, const struct asset *assets,
 void
 describe_error(const struct fault *f, struct buf *out)
 {
-	buf_fmt(out, "{\"error\":\"%s\",\"message\":", fault_word(f->kind));
-	buf_json(out, words_of(f));
+	buf_add(out, VIEW("{"));
+	add_error(f, out);
 	buf_add(out, VIEW("}"));
 }
 
 void
 describe_fault(const struct fault *f, struct view request_id, struct buf *out)
 {
-	buf_fmt(out,
-	    "{\"detail\":{\"error\":\"%s\",\"message\":", fault_word(f->kind));
-	buf_json(out, words_of(f));
+	buf_add(out, VIEW("{\"detail\":{"));
+	add_error(f, out);
 	buf_add(out, VIEW(",\"details\":"));
 	if (f->details[0] != '\0' && fault_public(f->kind))
 		buf_json(out, view_str(f->details));

@@ -1,10 +1,10 @@
 #include "app/operations.h"
 
+#include "app/ask.h"
 #include "base/clock.h"
 #include "codec/json.h"
 #include "disk/jobs.h"
 
-enum { BODY_DEPTH_MAX = 16 };
 enum { REPLY_MAX = JOBS_RESULT_MAX + JOBS_ERROR_MAX * 8 + 4096 };
 
 static int
@@ -12,7 +12,7 @@ read_job(struct view body, struct job_id *job, struct fault *f)
 {
 	const struct json_value *v;
 	struct json_doc *doc = NULL;
-	int rc = json_open(&doc, body, BODY_DEPTH_MAX, f);
+	int rc = json_open(&doc, body, ASK_JSON_DEPTH_MAX, f);
 
 	if (rc == -1)
 		return fault_while(f, "the body");

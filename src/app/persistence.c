@@ -2,12 +2,12 @@
 
 #include <stdlib.h>
 
+#include "app/ask.h"
 #include "app/describe.h"
 #include "codec/json.h"
 #include "codec/text.h"
 
 enum {
-	BODY_DEPTH_MAX = 16,
 	NO_LIFE = -1 /* a life that assets refuses: 0 is its default */
 };
 
@@ -70,7 +70,7 @@ read_job_id(const struct json_value *root, bool required, struct job_id *out,
 static int
 open_body(struct json_doc **doc, struct view body, struct fault *f)
 {
-	if (json_open(doc, body, BODY_DEPTH_MAX, f) == -1)
+	if (json_open(doc, body, ASK_JSON_DEPTH_MAX, f) == -1)
 		return fault_while(f, "the body");
 	if (json_kind(json_root(*doc)) == JSON_KIND_OBJECT)
 		return 0;

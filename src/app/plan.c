@@ -217,8 +217,8 @@ on_file(void *arg, const struct jobpath *path, const struct tree_stamp *stamp,
 	return 0;
 }
 
-static int
-on_refused(
+int
+plan_refused(
     void *arg, const char *shown, const struct fault *why, struct fault *f)
 {
 	(void)f;
@@ -226,8 +226,8 @@ on_refused(
 	return 0;
 }
 
-static int
-pass_over(
+int
+plan_pass_over(
     void *arg, const char *shown, const struct fault *why, struct fault *f)
 {
 	(void)arg, (void)shown, (void)why, (void)f;
@@ -238,7 +238,7 @@ int
 plan_walk(struct plan *p, bool tell, struct fault *f)
 {
 	const struct tree_visitor visitor = { on_file,
-		tell ? on_refused : pass_over, p, p->job };
+		tell ? plan_refused : plan_pass_over, p, p->job };
 
 	if (tree_walk(p->tree, &visitor, f) == -1)
 		return -1;

@@ -102,6 +102,13 @@ void plan_key(const struct plan *p, const struct plan_file *file,
 bool plan_is_image(
     const struct plan_file *file, struct image_id *id, enum sniff_kind *kind);
 
+/* As `refused` of a walk and of a manifest, with a plan as arg: a trouble of
+ * that name, or nothing. */
+int plan_refused(
+    void *arg, const char *shown, const struct fault *why, struct fault *f);
+int plan_pass_over(
+    void *arg, const char *shown, const struct fault *why, struct fault *f);
+
 /* Would it be the same for every file: the bucket, the catalogue, memory? */
 bool plan_is_of_all(enum fault_kind kind);
 

@@ -18,15 +18,6 @@ enum {
 	READ_STEP = 256 << 10
 };
 
-static int
-on_refused(
-    void *arg, const char *shown, const struct fault *why, struct fault *f)
-{
-	(void)f;
-	plan_trouble_named(arg, shown, why);
-	return 0;
-}
-
 /* --- the manifest --- */
 
 static int
@@ -56,7 +47,7 @@ on_listed(void *arg, const struct manifest_file *entry, struct fault *f)
 int
 pull_manifest(struct plan *p, struct buf *text, bool *found, struct fault *f)
 {
-	const struct manifest_reader reader = { on_listed, on_refused, p };
+	const struct manifest_reader reader = { on_listed, plan_refused, p };
 	char key[JOBPATH_KEY_MAX + 1];
 	struct s3_op get;
 
@@ -614,20 +605,11 @@ on_image(void *arg, const struct manifest_file *entry, struct fault *f)
 	return take_in(p, file, entry->image, f);
 }
 
-static int
-ignore_refused(
-    void *arg, const char *shown, const struct fault *why, struct fault *f)
-{
-	(void)arg, (void)shown, (void)why, (void)f;
-	return 0;
-}
-
 /* Is it the image itself, and no edited copy?  The object of the image alone
  * tells. */
 static bool
 is_image_itself(struct plan *p, const struct plan_file *file)
 {
-	static const struct job_id alone = { "" };
 	char key[OBJECTS_KEY_SIZE];
 	struct image_id id;
 	enum sniff_kind kind;
@@ -635,7 +617,7 @@ is_image_itself(struct plan *p, const struct plan_file *file)
 
 	if (!plan_is_image(file, &id, &kind))
 		return false;
-	objects_key(key, &id, &alone, kind);
+	objects_key(key, &id, &job_id_none, kind);
 	head = S3_OP_INIT(S3_HEAD, key);
 	s3_run(cloud_s3(assets_cloud(p->a)), &head, 1, p->deadline_ms);
 	return head.fault.kind == FAULT_NONE &&
@@ -646,7 +628,7 @@ is_image_itself(struct plan *p, const struct plan_file *file)
 static int
 take_in_images(struct plan *p, struct view manifest, struct fault *f)
 {
-	const struct manifest_reader reader = { on_image, ignore_refused, p };
+	const struct manifest_reader reader = { on_image, plan_pass_over, p };
 	size_t i;
 
 	if (manifest.n > 0 && manifest_read(manifest, p->job, &reader, f) == -1)

@@ -371,7 +371,7 @@ send_giant(struct plan *p, struct plan_file *file, struct fault *f)
 	struct giant g = { .p = p,
 		.file = file,
 		.upload = { .size = size, .part_size = part_size },
-		.parts_n = (size_t)((size + part_size - 1) / part_size) };
+		.parts_n = multipart_parts(size) };
 	const int64_t before = p->report->progress.bytes_done;
 	int rc = -1;
 

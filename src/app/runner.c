@@ -1,7 +1,5 @@
 #include "app/runner.h"
 
-#include <poll.h>
-
 #include "app/describe.h"
 #include "app/jobs.h"
 #include "base/clock.h"
@@ -28,14 +26,6 @@ struct errand_at_work {
 	int troubles_n;
 	int64_t told_ms;
 };
-
-static bool
-may_go_on(const struct runner *r, int wait_ms)
-{
-	struct pollfd stop = { .fd = r->stop_fd, .events = POLLIN };
-
-	return poll(&stop, 1, wait_ms) != 1;
-}
 
 static void
 on_progress(void *arg, const struct jobs_progress *now, const char *path)
@@ -172,7 +162,7 @@ runner_run(const struct conf *conf, int stop_fd, struct fault *f)
 
 	if (assets_open(&r.assets, conf, CLOUD_USER, stop_fd, f) == -1)
 		return fault_while(f, "run operations");
-	while (may_go_on(&r, wait_ms)) {
+	while (!clock_is_stopped(r.stop_fd, wait_ms)) {
 		why = FAULT_INIT;
 		cloud_tend(assets_cloud(r.assets));
 		if (turn(&r, &wait_ms, &why) == -1) {

@@ -1,9 +1,9 @@
 #include "app/session.h"
 
-#include <poll.h>
 #include <unistd.h>
 
 #include "app/start.h"
+#include "base/clock.h"
 
 int
 session_open(struct session *s, int how, struct fault *f)
@@ -33,7 +33,5 @@ session_close(struct session *s)
 bool
 session_is_stopped(const struct session *s)
 {
-	struct pollfd stop = { .fd = s->stop_fd, .events = POLLIN };
-
-	return s->stop_fd != -1 && poll(&stop, 1, 0) == 1;
+	return clock_is_stopped(s->stop_fd, 0);
 }

@@ -1,7 +1,6 @@
 #include "app/uploader.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -46,14 +45,6 @@ struct uploader {
 	struct object taken[UPLOAD_BATCH_MAX];
 	struct upload uploads[UPLOAD_BATCH_MAX];
 };
-
-static bool
-may_go_on(const struct uploader *u, int wait_ms)
-{
-	struct pollfd stop = { .fd = u->stop_fd, .events = POLLIN };
-
-	return poll(&stop, 1, wait_ms) != 1;
-}
 
 /* --- its children --- */
 
@@ -254,7 +245,7 @@ work(struct uploader *u, struct fault *f)
 		if (turn(u, &busy, &why) == -1)
 			log_event(LOG_ERROR, "uploader",
 			    LOG_TEXT("message", view_str(why.text)));
-	} while (may_go_on(u, busy ? 0 : IDLE_MS));
+	} while (!clock_is_stopped(u->stop_fd, busy ? 0 : IDLE_MS));
 	return 0;
 }
 

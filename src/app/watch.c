@@ -1,7 +1,5 @@
 #include "app/watch.h"
 
-#include <poll.h>
-
 #include "app/assets.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -100,10 +98,8 @@ look(struct watch *w)
 static bool
 rest(struct watch *w, int64_t began_ms)
 {
-	struct pollfd stop = { .fd = w->stop_fd, .events = POLLIN };
-	const int64_t left_ms = began_ms + WATCH_PERIOD_MS - clock_ticks_ms();
-
-	return poll(&stop, 1, left_ms > 0 ? (int)left_ms : 0) != 1;
+	return !clock_is_stopped(
+	    w->stop_fd, began_ms + WATCH_PERIOD_MS - clock_ticks_ms());
 }
 
 int

@@ -1,7 +1,6 @@
 #include "aws/inquiry.h"
 
 #include <arpa/inet.h>
-#include <poll.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -100,15 +99,13 @@ inquiry_read_token(
 bool
 inquiry_pause(int64_t ms, int64_t deadline_ms, int stop_fd)
 {
-	struct pollfd stop = { .fd = stop_fd > 0 ? stop_fd : -1,
-		.events = POLLIN };
 	const int64_t until_ms = clock_ticks_ms() + ms;
 	int64_t left_ms;
 
 	if (until_ms >= deadline_ms)
 		return false;
 	while ((left_ms = until_ms - clock_ticks_ms()) > 0)
-		if (poll(&stop, 1, (int)left_ms) > 0)
+		if (clock_is_stopped(stop_fd, left_ms))
 			return false;
 	return true;
 }

@@ -1,6 +1,5 @@
 #include "aws/s3.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -339,9 +338,7 @@ ignore_bytes(struct s3_op *op, struct view bytes, bool again)
 bool
 s3_is_stopped(const struct s3 *s)
 {
-	struct pollfd fd = { .fd = s->setup.stop_fd, .events = POLLIN };
-
-	return s->setup.stop_fd > 0 && poll(&fd, 1, 0) > 0;
+	return clock_is_stopped(s->setup.stop_fd, 0);
 }
 
 /* 416: the object is there, and empty. */

@@ -1,6 +1,7 @@
 #include "base/clock.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/random.h>
 #include <time.h>
@@ -47,6 +48,15 @@ clock_sleep_ms(int64_t ms)
 	MUST(ms >= 0);
 	while (nanosleep(&left, &left) == -1)
 		MUST(errno == EINTR);
+}
+
+bool
+clock_is_stopped(int stop_fd, int64_t wait_ms)
+{
+	struct pollfd stop = { .fd = stop_fd > 0 ? stop_fd : -1,
+		.events = POLLIN };
+
+	return poll(&stop, 1, wait_ms > 0 ? (int)wait_ms : 0) == 1;
 }
 
 static void

@@ -4,6 +4,7 @@
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Milliseconds since 1970 (UTC): for people and rows; may jump. */
@@ -15,6 +16,12 @@ int64_t clock_ticks_ms(void);
 
 /* Sleeps that long, also when signals come meanwhile. */
 void clock_sleep_ms(int64_t ms);
+
+/*
+ * Has stop_fd become readable?  Waits for that wait_ms at most, none below 1,
+ * or until a signal comes.  Without one (0 or below) it never has.
+ */
+bool clock_is_stopped(int stop_fd, int64_t wait_ms);
 
 enum { CLOCK_STAMP_SIZE = 33 };
 

@@ -1,7 +1,6 @@
 #include "net/http.h"
 
 #include <limits.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -313,14 +312,6 @@ end_all(struct batch *b, enum fault_kind kind, const char *why)
 	}
 }
 
-static bool
-is_told_to_stop(const struct http *h)
-{
-	struct pollfd fd = { .fd = h->stop_fd, .events = POLLIN };
-
-	return h->stop_fd > 0 && poll(&fd, 1, 0) > 0;
-}
-
 /* Until the network moves, an attempt is due, or we are told to stop. */
 static bool
 await(struct batch *b)
@@ -338,7 +329,7 @@ step(struct batch *b)
 {
 	int running;
 
-	if (is_told_to_stop(b->h)) {
+	if (clock_is_stopped(b->h->stop_fd, 0)) {
 		end_all(b, FAULT_BUSY, "told to stop");
 		return false;
 	}

@@ -1021,6 +1021,15 @@ def opens(house: House, path: pathlib.Path) -> bool:
     return False
 
 
+def has_open(one: subprocess.Popen, name: str) -> bool:
+    """Has the process a file of that name open?"""
+    for path in pathlib.Path(f"/proc/{one.pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            if path.readlink().name == name:
+                return True
+    return False
+
+
 def test_a_command_heeds_a_signal_while_it_reads(a, tmp_path):
     (tmp_path / "job").mkdir()
     with open(tmp_path / "job/film.mp4", "wb") as f:
@@ -1035,9 +1044,7 @@ def test_a_command_heeds_a_signal_while_it_reads(a, tmp_path):
                       "mtime": "2026-11-22T10:15:00.000000000Z"}]}).encode())
             a.put(key_for("film.mp4"), b"x")
         with started(a.house, verb, tmp_path / "job") as one:
-            wait_until(lambda one=one: any(
-                "film.mp4" in os.readlink(path) for path in
-                pathlib.Path(f"/proc/{one.pid}/fd").iterdir()), "a reader")
+            wait_until(lambda one=one: has_open(one, "film.mp4"), "a reader")
             began = time.monotonic()
             one.send_signal(signal.SIGTERM)
             said, complained = one.communicate(timeout=20)

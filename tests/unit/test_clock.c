@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/time.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -95,6 +96,28 @@ sleep_lasts_its_time_also_through_signals(void **state)
 	assert_true(clock_ticks_us() - before_us >= 50000);
 }
 
+static void
+waiting_to_be_stopped_ends_by_that_or_by_time(void **state)
+{
+	const int64_t began_ms = clock_ticks_ms();
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	assert_false(clock_is_stopped(ends[0], 0));
+	assert_false(clock_is_stopped(ends[0], -1));
+	assert_false(clock_is_stopped(ends[0], 30));
+	assert_false(clock_is_stopped(0, 30)); /* none */
+	assert_false(clock_is_stopped(-1, 0));
+	assert_true(clock_ticks_ms() - began_ms >= 60);
+	assert_int_equal(write(ends[1], "x", 1), 1);
+	assert_true(clock_is_stopped(ends[0], 0));
+	assert_true(clock_is_stopped(ends[0], 60000));
+	assert_true(clock_ticks_ms() - began_ms < 30000);
+	(void)close(ends[0]);
+	(void)close(ends[1]);
+}
+
 int
 main(void)
 {
@@ -104,6 +127,7 @@ main(void)
 		cmocka_unit_test(
 		    a_stamp_is_iso_8601_with_microseconds_and_of_now),
 		cmocka_unit_test(sleep_lasts_its_time_also_through_signals),
+		cmocka_unit_test(waiting_to_be_stopped_ends_by_that_or_by_time),
 		cmocka_unit_test(chance_stays_below_and_reaches_every_number),
 	};
 
