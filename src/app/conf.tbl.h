@@ -49,6 +49,8 @@ SETTING(NUMBER, PRESIGNED_URL_EXPIRY, "3600", 1, 604800, "",
     "Seconds that a presigned URL lives; never longer than temporary keys do.")
 SETTING(NUMBER, PRESIGNED_URL_WINDOW, "0", 0, 86400, "",
     "Seconds within which every presigned URL of an image is the same, so that browsers may cache what it points to; at most half of PRESIGNED_URL_EXPIRY. 0: each is signed anew.")
+SETTING(NUMBER, REDIRECT_CACHE,   "10", 0, 60, "",
+    "Seconds that nginx may answer GETs of an uploaded image from its cache; only with PRESIGNED_URL_WINDOW, and never past a window's end. An outage of the storage is seen by so much later. 0: not at all.")
 SETTING(CHOICE, UPLOAD_MODE,      "eager", 0, 0, "eager background lazy",
     "When a generated image goes to the bucket: eager, before the reply (within UPLOAD_BUDGET); background, after it, by the uploader; lazy, at its first GET.")
 SETTING(NUMBER, UPLOAD_BUDGET,    "5", 1, 15, "",
@@ -76,6 +78,12 @@ SETTING(NUMBER, GENERATE_DEADLINE, "110", 1, 600, "",
     "Seconds one generation may take, retries included. nginx waits 20 s longer.")
 SETTING(NUMBER, DISK_RESERVE_MB,  "256", 0, 1000000000, "",
     "MiB of disk that must stay free; below it a generation is refused with 507 before it is paid for.")
+SETTING(SECRET, API_KEY,          "", 0, 0, "",
+    "Keys that a POST must bring one of, as X-API-Key or Authorization: Bearer; separated by commas, each as it is or as sha256: and the hexadecimal hash that `charref key` prints. Unset: the service is open.")
+SETTING(CHOICE, PROTECT_READS,    "false", 0, 0, "false true",
+    "true: GETs of images, URLs and operations need a key, too, and nginx keeps no reply. Needs API_KEY.")
+SETTING(TEXT,   CORS_ORIGINS,     "", 0, 0, "",
+    "Origins whose pages may read the replies in a browser, such as https://app.example.com, separated by commas; * for every origin.")
 SETTING(CHOICE, LOG_LEVEL,        "info", 0, 0, "debug info warn error",
     "Lines below this level are not written.")
 SETTING(PATH,   LOG_FILE,         "", 0, 0, "",
@@ -85,11 +93,11 @@ SETTING(SECRET, SKETCH_KEY,       "", 0, 0, "",
 SETTING(NUMBER, PORT,             "8000", 1, 65535, "",
     "make run: the port on 127.0.0.1.")
 SETTING(NUMBER, FAST_WORKERS,     "4", 1, 256, "",
-    "make run: workers that answer GETs.")
+    "Workers that answer GETs, in two groups.")
 SETTING(NUMBER, LOOKUP_WORKERS,   "2", 1, 256, "",
-    "make run: workers for what needs the cloud.")
+    "Workers for what needs the cloud, in two groups.")
 SETTING(NUMBER, SLOW_WORKERS,     "4", 1, 256, "",
-    "make run: workers that generate; each runs one generation at a time.")
+    "Workers that generate, in two groups; each runs one generation at a time.")
 SETTING(PATH,   RUN_DIR,          "build/run", 0, 0, "",
     "Folder of what lives as long as the service runs: what its processes tell each other about the storage and, with make run, sockets, logs and nginx files.")
 SETTING(TEXT,   AWS_PROFILE,      "", 0, 0, "",
