@@ -65,6 +65,8 @@ static const struct verb verbs[] = {
 	    "let failed uploads wait again" },
 	{ "reindex", verbs_reindex, 0, 0, 0, "reindex",
 	    "make the catalogue say what folder and bucket have" },
+	{ "backup", verbs_backup, 0, 1, 1, "backup FILE",
+	    "write the catalogue of this moment to a new file" },
 	{ "config", verbs_config, MARKDOWN, 0, 1, "config [NAME | --markdown]",
 	    "the settings in force, one of them, or the table of all" },
 	{ "routes", verbs_routes, 0, 0, 0, "routes",

@@ -236,6 +236,19 @@ verbs_reindex(const struct verbs_line *line, struct buf *out, struct fault *f)
 	return rc;
 }
 
+int
+verbs_backup(const struct verbs_line *line, struct buf *out, struct fault *f)
+{
+	struct session s = SESSION_INIT;
+	int rc = -1;
+
+	(void)out;
+	if (session_open(&s, 0, f) == 0)
+		rc = db_backup(assets_db(s.assets), line->words[0], f);
+	session_close(&s);
+	return rc;
+}
+
 static void
 show_credentials(const struct conf *conf, struct buf *out)
 {

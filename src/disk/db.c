@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <sqlite3.h>
@@ -402,6 +403,60 @@ go_to_wal(struct db *db, struct fault *f)
 	}
 	*f = last;
 	return -1;
+}
+
+/* SQLite fills an empty file that is there, and syncs none that it makes. */
+static int
+fill_backup(struct db *db, const char *path, struct fault *f)
+{
+	struct db_query q = db_ask(db, "VACUUM INTO ?");
+
+	db_give_text(&q, view_str(path));
+	return db_run(&q, f);
+}
+
+static int
+backup_into(
+    struct db *db, const char *folder, const char *name, struct fault *f)
+{
+	struct file_draft draft = FILE_DRAFT_INIT;
+	struct buf path = BUF_INIT(PATH_MAX);
+	int dir = -1;
+	int rc = -1;
+
+	if (file_open_folder(folder, &dir, f) == -1 ||
+	    file_draft_open(&draft, dir, f) == -1)
+		goto out;
+	buf_fmt(&path, "%s/%s", folder, draft.name);
+	if (buf_done(&path, f) == 0 &&
+	    fill_backup(db, buf_str(&path), f) == 0 &&
+	    file_draft_publish(&draft, name, f) == 0)
+		rc = file_sync_folder(dir, f);
+out:
+	buf_fini(&path);
+	file_draft_fini(&draft);
+	if (dir != -1)
+		(void)close(dir);
+	return rc;
+}
+
+int
+db_backup(struct db *db, const char *path, struct fault *f)
+{
+	const char *slash = strrchr(path, '/');
+	const char *name = slash == NULL ? path : slash + 1;
+	char folder[PATH_MAX] = ".";
+	const size_t n = (size_t)(name - path);
+
+	if (*name == '\0' || n >= sizeof folder)
+		return fault_set(f, FAULT_INPUT, "%s: not a file's path", path);
+	if (n > 0) {
+		memcpy(folder, path, n);
+		folder[n] = '\0';
+	}
+	if (backup_into(db, folder, name, f) == 0)
+		return 0;
+	return fault_while(f, "back the catalogue up to %s", path);
 }
 
 static int

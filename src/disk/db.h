@@ -39,6 +39,13 @@ int db_folder(const struct db *db);
 int db_begin(struct db *db, struct fault *f);
 int db_finish(struct db *db, int rc, struct fault *f);
 
+/*
+ * Writes all that is kept at one moment into a new file of that path, which
+ * appears whole; others go on reading and writing.  FAULT_CONFLICT when there
+ * is one already, FAULT_INPUT for a path without a name, FAULT_DISK.
+ */
+int db_backup(struct db *db, const char *path, struct fault *f);
+
 /* Could something be written now?  Asked before what must be recorded is
  * paid for; waits for other writers as db_begin does. */
 int db_guard(struct db *db, struct fault *f);

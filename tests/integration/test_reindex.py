@@ -4,6 +4,7 @@ import hashlib
 import json
 import pathlib
 import re
+import shutil
 import subprocess
 import threading
 
@@ -329,3 +330,20 @@ def test_a_service_serves_at_once_what_was_found(double, new_house):
     assert fetch(said["image_url"]).body == data
     assert not [one for one in double.asked()[seen:]
                 if one.query.get("list-type")]
+
+
+def test_what_was_backed_up_while_it_went_on_is_whole(depot, tmp_path):
+    """The catalogue first, then the folder: as docs/OPERATIONS.md has it."""
+    images = stock(depot, 3)
+    copy = tmp_path / "catalogue.db"
+    done = depot.charref("backup", str(copy))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    late = stock(depot, 1)  # made after it, but before the folder's copy
+    again = depot.charref("backup", str(copy))
+    assert again.returncode == 1 and str(copy) in again.stderr
+
+    lose_catalogue(depot)
+    shutil.copy(copy, depot.root / "catalogue.db")
+    assert states(depot)["waiting"] == len(images)
+    assert figures(depot.charref("reindex"))["adopted"] == len(late)
+    assert states(depot)["waiting"] == len(images) + len(late)

@@ -1,5 +1,6 @@
 #include "disk/db.h"
 
+#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "base/file.h"
 #include "place.h"
 
 enum { SCHEMA = 3, OPENERS = 8, ROUNDS = 40 };
@@ -172,6 +174,79 @@ what_is_given_is_what_comes_back(void **state)
 	assert_true(db_flag(&q, 2));
 	assert_int_equal(db_step(&q, &f), 0);
 	db_end(&q);
+}
+
+/* In a root of its own, where the backup lies as the catalogue. */
+static int64_t
+rows_of_backup(const struct place *restored)
+{
+	struct fault f = FAULT_INIT;
+	struct db *db = NULL;
+
+	assert_int_equal(db_open(&db, restored->root, &f), 0);
+	db_close(&db);
+	return place_peek(restored, "SELECT count(*) FROM requests");
+}
+
+static void
+a_backup_is_the_whole_of_one_moment(void **state)
+{
+	struct fixture *p = *state;
+	struct fault f = FAULT_INIT;
+	struct place restored;
+	char path[PLACE_SIZE + 16];
+
+	open_it(p);
+	(void)add(p, VIEW("a"), 1, 0);
+	(void)add(p, VIEW("b"), 2, 0);
+	assert_int_equal(place_make(&restored), 0);
+	(void)snprintf(path, sizeof path, "%s/catalogue.db", restored.root);
+	assert_int_equal(db_backup(p->db, path, &f), 0);
+	(void)add(p, VIEW("c"), 3, 0);
+	assert_int_equal(rows_of_backup(&restored), 2);
+	assert_int_equal(
+	    place_peek(&p->place, "SELECT count(*) FROM requests"), 3);
+	assert_int_equal(place_remove(&restored), 0);
+}
+
+static int
+drafts_in(const char *folder)
+{
+	DIR *dir = opendir(folder);
+	struct dirent *entry;
+	int n = 0;
+
+	assert_non_null(dir);
+	while ((entry = readdir(dir)) != NULL)
+		n += strncmp(entry->d_name, FILE_DRAFT_PREFIX,
+			 strlen(FILE_DRAFT_PREFIX)) == 0;
+	(void)closedir(dir);
+	return n;
+}
+
+static void
+a_backup_replaces_nothing_and_a_failed_one_leaves_nothing(void **state)
+{
+	struct fixture *p = *state;
+	struct fault f = FAULT_INIT;
+	char path[PLACE_SIZE + 16];
+
+	open_it(p);
+	(void)snprintf(path, sizeof path, "%s/taken", p->place.root);
+	assert_int_equal(db_backup(p->db, path, &f), 0);
+	assert_int_equal(db_backup(p->db, path, &f), -1);
+	assert_int_equal(f.kind, FAULT_CONFLICT);
+	f = FAULT_INIT;
+	(void)snprintf(path, sizeof path, "%s/", p->place.root);
+	assert_int_equal(db_backup(p->db, path, &f), -1);
+	assert_int_equal(f.kind, FAULT_INPUT);
+	f = FAULT_INIT;
+	assert_int_equal(db_backup(p->db, "/nowhere/at/all", &f), -1);
+	assert_true(view_has(view_str(f.text), "/nowhere/at/all"));
+	(void)snprintf(path, sizeof path, "%s/nowhere/b", p->place.root);
+	f = FAULT_INIT;
+	assert_int_equal(db_backup(p->db, path, &f), -1);
+	assert_int_equal(drafts_in(p->place.root), 0);
 }
 
 static void
@@ -623,6 +698,8 @@ main(void)
 		TEST(a_database_that_was_removed_is_not_written_to),
 		TEST(a_guard_keeps_no_lock),
 		TEST(what_is_given_is_what_comes_back),
+		TEST(a_backup_is_the_whole_of_one_moment),
+		TEST(a_backup_replaces_nothing_and_a_failed_one_leaves_nothing),
 		TEST(what_is_not_kept_is_gone),
 		TEST(a_statement_sqlite_refuses_is_a_fault),
 		TEST(a_writer_waits_for_another_and_gives_up),
