@@ -6,6 +6,7 @@ import signal
 import pytest
 
 import house as houses
+from front import Front
 from gateway import Gateway
 from house import SLOWNESS, House
 from model_double import GEMINI
@@ -101,6 +102,36 @@ def new_house():
         one = House(**kw)
         made.append(one)
         return one.start() if start else one
+
+    yield make
+    for one in reversed(made):
+        one.end()
+
+
+@pytest.fixture(scope="module")
+def shared_front():
+    """nginx before scripted workers, for the tests of a module."""
+    one = Front()
+    yield one
+    one.end()
+
+
+@pytest.fixture
+def front(shared_front):
+    """The same, having been asked nothing."""
+    shared_front.forget()
+    yield shared_front
+    shared_front.house.inspect()
+
+
+@pytest.fixture
+def new_front():
+    """Makes fronts with settings of their own."""
+    made: list[Front] = []
+
+    def make(groups: list[str] | None = None, **settings: str) -> Front:
+        made.append(Front(groups, **settings))
+        return made[-1]
 
     yield make
     for one in reversed(made):

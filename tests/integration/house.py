@@ -10,11 +10,9 @@ no secret in any of it.
 
 import contextlib
 import ctypes
-import grp
 import json
 import os
 import pathlib
-import pwd
 import re
 import shutil
 import signal
@@ -40,6 +38,9 @@ STORE = "mv/outputs/character_reference"
 SANITIZER_EXIT = 99
 LIVE: list["House"] = []  # for the report of a failed test
 POOLS = ("fast", "lookup", "slow")
+# Unless a test asks for the limits: its requests have all one address.
+NO_LIMITS = {f"NGINX_GENERATE_{name}": "60000"
+             for name in ("RATE", "BURST", "PER_CLIENT", "AT_ONCE")}
 
 
 def need_tool(name: str) -> str:
@@ -157,12 +158,22 @@ def processes_about(folder: pathlib.Path) -> list[str]:
 
 
 class Pool:
-    """Workers behind one unix socket, started by spawn-fcgi."""
+    """Workers behind one unix socket, started by spawn-fcgi.
 
-    def __init__(self, name: str, folder: pathlib.Path, env: dict[str, str]):
+    They are the pool's group a, and its group b is a link to it, until a
+    test starts some there, too (House.second_group).
+    """
+
+    def __init__(self, name: str, folder: pathlib.Path, env: dict[str, str],
+                 group: str = "a"):
         self.name = name
-        self.socket = folder / f"{name}.sock"
-        self.pidfile = folder / f"{name}.pid"
+        self.socket = folder / f"{name}-{group}.sock"
+        self.pidfile = folder / f"{name}-{group}.pid"
+        second = folder / f"{name}-b.sock"
+        if group == "a":
+            second.symlink_to(self.socket.name)
+        else:
+            second.unlink()
         self.env = env
         self.pids: list[int] = []
         self.retired: list[int] = []
@@ -428,23 +439,17 @@ class House:
 
     def _render(self, port: int) -> pathlib.Path:
         """The shipped configuration with this house's places in it."""
-        text = (PROJECT / "deploy/nginx/charref.conf.in").read_text()
-        text = re.sub(r"#sketch-begin.*?#sketch-end", "", text, flags=re.S)
-        for name, value in self._places(port).items():
-            text = text.replace(f"@{name}@", value)
-        left = set(re.findall(r"@[A-Z_]+@", text))
-        assert not left, f"placeholders unknown to the tests: {left}"
-        conf = self.folder / "nginx.conf"
-        conf.write_text(text)
-        return conf
-
-    def _places(self, port: int) -> dict[str, str]:
-        user = pwd.getpwuid(os.geteuid()).pw_name
-        group = grp.getgrgid(os.getegid()).gr_name
-        wait = int(self.env["GENERATE_DEADLINE"]) + 20
-        return {"USER_LINE": "" if os.geteuid() else f"user {user} {group};",
-                "RUN_DIR": str(self.folder), "ROOT": str(self.root),
-                "PORT": str(port), "READ_TIMEOUT": str(wait)}
+        env = {"NGINX_LISTEN": f"127.0.0.1:{port}"} | NO_LIMITS | self.env
+        env["CHARREF"] = program("charref")
+        for name, words in (("charref.conf", ("site",)),
+                            ("nginx.conf", ("main",))):
+            done = subprocess.run(
+                [str(PROJECT / "deploy/nginx/render"), *words], env=env,
+                stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                timeout=60)
+            assert done.returncode == 0, done.stderr
+            (self.folder / name).write_text(done.stdout)
+        return self.folder / "nginx.conf"
 
     def start(self) -> "House":
         """Starts everything and waits until it answers."""
@@ -461,6 +466,13 @@ class House:
             self.http = wire.Http(self.nginx.port)
             wait_until(self._is_ready, "healthz", 10.0)
         return self
+
+    def second_group(self, name: str, workers: int) -> Pool:
+        """Starts the group b of a pool."""
+        pool = Pool(name, self.folder, self.env, "b")
+        self.pools[f"{name}-b"] = pool
+        pool.start(workers)
+        return pool
 
     def _is_ready(self) -> bool:
         with contextlib.suppress(OSError):
@@ -519,7 +531,7 @@ class House:
     def nginx_lines(self) -> list[dict]:
         """The web server's own log of requests: whole lines of JSON, too."""
         path = self.folder / "log/nginx-access.log"
-        text = path.read_text(errors="replace") if path.exists() else ""
+        text = path.read_bytes().decode() if path.exists() else ""
         return [json.loads(line) for line in text.split("\n")[:-1]]
 
     def requests_logged(self, request_id: str) -> list[dict]:
@@ -580,6 +592,8 @@ class House:
         if self.cloud is not None:
             secrets.append(self.cloud.secret_key.encode())
         for path in self.folder.rglob("*"):
+            if "nginx-cache" in path.parts:
+                continue  # it keeps whole replies, for their seconds
             if path.is_file() and path.stat().st_size < 64 << 20:
                 data = path.read_bytes()
                 for secret in secrets:

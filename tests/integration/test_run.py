@@ -73,6 +73,7 @@ class Run:
             "RUN_DIR": str(self.run_dir), "CHARREF_ROOT": str(self.root),
             "FAST_WORKERS": "1", "LOOKUP_WORKERS": "1", "SLOW_WORKERS": "2",
             "DISK_RESERVE_MB": "1",
+            "NGINX_GENERATE_RATE": "60000", "NGINX_GENERATE_BURST": "1000",
             "ASAN_OPTIONS": f"log_path={report}:exitcode={SANITIZER_EXIT}",
             "UBSAN_OPTIONS": f"log_path={report}:print_stacktrace=1",
         } | settings
@@ -478,8 +479,10 @@ def test_wrong_settings_are_all_told_before_anything_starts(start):
 def test_workers_that_die_are_survived_by_the_pictures(start):
     run = start().ready()
     image = run.http.generate(num_images=1).images()[0]
-    pids = [int(word) for name in ("fast", "lookup", "slow") for word in
-            (run.run_dir / f"{name}.pid").read_text().split()]
+    pids = [int(word) for name in ("fast", "lookup", "slow") for path in
+            run.run_dir.glob(f"{name}-?.pid")
+            for word in path.read_text().split()]
+    assert len(pids) == 4
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not any(map(is_alive, pids)), "their death")
@@ -495,6 +498,6 @@ def test_it_listens_on_the_one_address(running):
 
 def test_its_files_are_closed_to_others(running):
     for path in (running.root / "catalogue.db", running.run_dir,
-                 running.run_dir / "slow.sock", running.store,
+                 running.run_dir / "slow-a.sock", running.store,
                  running.run_dir / "log/charref.log"):
         assert path.stat().st_mode & 0o007 == 0, path

@@ -76,17 +76,22 @@ class Reply:
 
 
 class Http:
-    """Speaks HTTP/1.1 to one port, a connection per request."""
+    """Speaks HTTP/1.1 to one port, a connection per request.
 
-    def __init__(self, port: int):
+    Its own address can be another of this host's, such as 127.0.0.2.
+    """
+
+    def __init__(self, port: int, source: str = "127.0.0.1"):
         self.port = port
+        self.source = source
 
     def ask(self, method: str, path: str, body: bytes | None = None,
             headers: dict | None = None, deadline: float = DEADLINE) -> Reply:
         """Sends one request and reads the whole reply."""
         began = time.monotonic()
         link = http.client.HTTPConnection("127.0.0.1", self.port,
-                                          timeout=deadline)
+                                          timeout=deadline,
+                                          source_address=(self.source, 0))
         try:
             link.putrequest(method, path, skip_accept_encoding=True)
             names = {name.lower() for name in headers or {}}
@@ -118,8 +123,8 @@ class Http:
         headers: dict[str, str] = {}
         for name, value in got.getheaders():
             name = name.lower()
-            if name == "cache-control" and name in headers:
-                value = f"{headers.pop(name)}, {value}"  # it is a list
+            if name in ("cache-control", "vary") and name in headers:
+                value = f"{headers.pop(name)}, {value}"  # they are lists
             assert name not in headers, ("twice", name, value)
             headers[name] = value
         return Reply(got.status, headers, got.read())

@@ -1,0 +1,38 @@
+"""nginx with the shipped configuration before workers that a test scripts."""
+
+import wire
+from house import House
+from upstream import Upstream, reply
+
+GROUPS = [f"{pool}-{group}" for pool in ("fast", "lookup", "slow")
+          for group in "ab"]
+
+
+class Front:
+    """A house without workers, and what stands on their sockets."""
+
+    def __init__(self, groups: list[str] | None = None, **settings: str):
+        self.house = House(workers=dict.fromkeys(("fast", "lookup", "slow"),
+                                                 0), **settings)
+        self.up = Upstream(self.house.folder, *(groups or GROUPS))
+        self.house.start()
+        self.http: wire.Http = self.house.http
+
+    def asked(self) -> list[str]:
+        """The methods and paths that came to workers."""
+        return [f"{one['REQUEST_METHOD']} {one.path()}"
+                for one in self.up.asked]
+
+    def forget(self):
+        """As new: nothing was asked, and nothing is in the cache."""
+        self.up.answer = lambda _: reply()
+        self.up.asked.clear()
+        for path in (self.house.folder / "nginx-cache").rglob("*"):
+            if path.is_file():
+                path.unlink()
+
+    def end(self):
+        """Ends both, nginx first."""
+        self.house.nginx.end()
+        self.up.close()
+        self.house.end()
