@@ -193,7 +193,7 @@ answer_generate(struct reply *r, struct store *store,
 	    result->replayed ? again : fresh);
 	if (put_images(r, store, &frame, result, include_base64, &late) == -1) {
 		log_event(LOG_ERROR, "reply cut off",
-		    LOG_TEXT("request_id", r->request_id),
+		    LOG_REQUEST(r->request_id),
 		    LOG_TEXT("message", view_str(late.text)));
 		reply_cut(r);
 	}

@@ -18,6 +18,19 @@ struct assets {
 	struct cloud *cloud; /* NULL without a bucket */
 };
 
+static int
+open_store(struct assets *a, const char *root, struct fault *f)
+{
+	if (store_open(&a->store, root, f) == 0)
+		return 0;
+	return f->kind == FAULT_DISK
+		   ? fault_while(f,
+			 "CHARREF_ROOT must be a folder that this user may "
+			 "write, and %.100s is not",
+			 root)
+		   : -1;
+}
+
 int
 assets_open(struct assets **out, const struct conf *conf, enum cloud_role role,
     int stop_fd, struct fault *f)
@@ -28,8 +41,7 @@ assets_open(struct assets **out, const struct conf *conf, enum cloud_role role,
 	if (a == NULL)
 		return fault_set(f, FAULT_MEMORY, "open the assets");
 	a->conf = conf;
-	if (store_open(&a->store, root, f) == -1 ||
-	    db_open(&a->db, root, f) == -1 ||
+	if (open_store(a, root, f) == -1 || db_open(&a->db, root, f) == -1 ||
 	    (conf_has_bucket(conf) &&
 		cloud_open(&a->cloud, conf, role, stop_fd, f) == -1)) {
 		assets_close(&a);

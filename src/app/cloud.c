@@ -20,10 +20,11 @@ struct cloud {
 	struct creds *creds;
 	struct state *state;
 	struct s3 *s3;
-	struct fault told;     /* why there are no fresh credentials, in
-				* the log; NONE: there are            */
-	bool is_state_told;    /* that the state file is, in the log       */
-	int64_t follow_due_ms; /* when to look at its name again           */
+	struct view request_id; /* on whose behalf                 */
+	struct fault told;      /* why there are no fresh credentials, in
+				 * the log; NONE: there are            */
+	bool is_state_told;     /* that the state file is, in the log       */
+	int64_t follow_due_ms;  /* when to look at its name again           */
 };
 
 static int
@@ -53,7 +54,10 @@ open_state(struct cloud *c, enum cloud_role role, struct fault *f)
 			   ? state_listen(&c->state, folder, f)
 			   : state_open(&c->state, folder, f);
 
-	return rc == 0 ? 0 : fault_while(f, "RUN_DIR");
+	return rc == 0
+		   ? 0
+		   : fault_while(f,
+			 "RUN_DIR must be a folder that this user may write");
 }
 
 static int
@@ -113,6 +117,19 @@ cloud_state(struct cloud *c)
 	return c->state;
 }
 
+void
+cloud_serve(struct cloud *c, struct view request_id)
+{
+	c->request_id = request_id;
+	s3_serve(c->s3, request_id);
+}
+
+struct view
+cloud_request_id(const struct cloud *c)
+{
+	return c->request_id;
+}
+
 const struct creds *
 cloud_creds(const struct cloud *c)
 {
@@ -136,6 +153,7 @@ follow_state(struct cloud *c)
 	}
 	if (!c->is_state_told)
 		log_event(LOG_ERROR, "no state file",
+		    LOG_REQUEST(c->request_id),
 		    LOG_TEXT("message", view_str(f.text)));
 	c->is_state_told = true;
 }
@@ -167,6 +185,7 @@ tell_keyless(struct cloud *c, const struct fault *f)
 {
 	if (c->told.kind != f->kind || strcmp(c->told.text, f->text) != 0)
 		log_event(LOG_ERROR, "no fresh credentials",
+		    LOG_REQUEST(c->request_id),
 		    LOG_TEXT("source", view_str(creds_source(c->creds))),
 		    LOG_TEXT("message", view_str(f->text)),
 		    LOG_TEXT("details", view_str(f->details)));

@@ -42,6 +42,11 @@ const struct creds *cloud_creds(const struct cloud *c);
  */
 int cloud_ready(struct cloud *c, struct fault *f);
 
+/* On behalf of which request it is used from here on, as s3_serve has it;
+ * and of which it is. */
+void cloud_serve(struct cloud *c, struct view request_id);
+struct view cloud_request_id(const struct cloud *c);
+
 /*
  * Between requests: renews credentials that are due when no keeper did, for
  * CLOUD_KEYS_MS at most, and goes over to a new state file if ours was

@@ -69,6 +69,8 @@ static const struct verb verbs[] = {
 	    "write the catalogue of this moment to a new file" },
 	{ "config", verbs_config, MARKDOWN, 0, 1, "config [NAME | --markdown]",
 	    "the settings in force, one of them, or the table of all" },
+	{ "key", verbs_key, JSON, 0, 0, "key [--json]",
+	    "make an API key, and its hash for API_KEY" },
 	{ "routes", verbs_routes, 0, 0, 0, "routes",
 	    "METHOD PATH POOL of the service" },
 };

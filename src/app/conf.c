@@ -34,6 +34,7 @@ struct conf {
 	bool is_set[CONF_COUNT];
 	int64_t number[CONF_COUNT];
 	struct secret secret[CONF_COUNT];
+	struct access *access; /* of API_KEY */
 };
 
 const char *
@@ -240,6 +241,24 @@ check_storage(const struct conf *c, struct buf *mistakes)
 			 "PRESIGNED_URL_EXPIRY\n"));
 }
 
+/* The list's own reader is its check, too. */
+static int
+read_access(struct conf *c, struct buf *mistakes, struct fault *f)
+{
+	const struct view list = secret_reveal(conf_secret(c, CONF_API_KEY));
+	struct fault why = FAULT_INIT;
+
+	if (list.n == 0 && conf_protects_reads(c))
+		buf_add(mistakes,
+		    VIEW("API_KEY must be set when PROTECT_READS is true; "
+			 "`charref key` makes one\n"));
+	if (access_open(&c->access, list, mistakes, &why) == 0 ||
+	    why.kind == FAULT_INPUT)
+		return 0;
+	*f = why;
+	return -1;
+}
+
 static int
 read_all(struct conf *c, struct buf *mistakes, struct fault *f)
 {
@@ -252,7 +271,7 @@ read_all(struct conf *c, struct buf *mistakes, struct fault *f)
 	check_prompt(c, mistakes);
 	check_models(c, mistakes);
 	check_storage(c, mistakes);
-	if (buf_done(mistakes, f) == -1)
+	if (read_access(c, mistakes, f) == -1 || buf_done(mistakes, f) == -1)
 		return -1;
 	return mistakes->len == 0
 		   ? 0
@@ -283,6 +302,7 @@ conf_close(struct conf **c)
 		return;
 	for (key = 0; key < CONF_COUNT; key++)
 		secret_fini(&(*c)->secret[key]);
+	access_close(&(*c)->access);
 	free(*c);
 	*c = NULL;
 }
@@ -321,6 +341,18 @@ bool
 conf_is(const struct conf *c, enum conf_key key, const char *word)
 {
 	return strcmp(conf_text(c, key), word) == 0;
+}
+
+const struct access *
+conf_access(const struct conf *c)
+{
+	return c->access;
+}
+
+bool
+conf_protects_reads(const struct conf *c)
+{
+	return conf_is(c, CONF_PROTECT_READS, "true");
 }
 
 bool

@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 
+#include "app/access.h"
 #include "aws/creds.h"
 #include "aws/s3.h"
 #include "base/buf.h"
@@ -47,6 +48,11 @@ const struct secret *conf_secret(const struct conf *c, enum conf_key key);
 const struct secret *conf_model_key(const struct conf *c);
 
 bool conf_is(const struct conf *c, enum conf_key key, const char *word);
+
+/* Whose requests are answered, NULL: everybody's; lent as long as the
+ * settings live.  And are those that only read to bring a key, too? */
+const struct access *conf_access(const struct conf *c);
+bool conf_protects_reads(const struct conf *c);
 
 /* Is there a bucket, and are GETs to be answered from it? */
 bool conf_has_bucket(const struct conf *c);

@@ -29,10 +29,8 @@ exchange_begin(struct exchange *x, struct fcgi *c)
 	const struct view id = view_str(fcgi_param(c, "HTTP_X_REQUEST_ID"));
 	struct image_id made;
 
-	*x = (struct exchange){ .c = c,
-		.reply = { .c = c },
-		.started_us = clock_ticks_us(),
-		.query = uri };
+	*x = (struct exchange){ .c = c, .reply = { .c = c }, .query = uri };
+	timing_begin(&x->timing);
 	if (!text_split(&x->query, '?', &x->path))
 		x->path = x->query = VIEW("");
 	copy(x->logged_path, sizeof x->logged_path, x->path);
@@ -46,6 +44,7 @@ exchange_begin(struct exchange *x, struct fcgi *c)
 		copy(x->request_id, sizeof x->request_id, view_str(made.text));
 	}
 	x->reply.request_id = view_str(x->request_id);
+	x->reply.timing = &x->timing;
 	x->reply.is_head = strcmp(x->method, "HEAD") == 0;
 }
 
@@ -198,11 +197,45 @@ exchange_key(const struct exchange *x, struct view *key, struct fault *f)
 	    KEY_MAX);
 }
 
+/* The token of "Bearer TOKEN" (RFC 6750, 2.1), in any letter case; empty for
+ * another scheme, which is for somebody between the client and us. */
+static struct view
+bearer_of(struct view authorization)
+{
+	struct view scheme;
+
+	if (text_split(&authorization, ' ', &scheme) &&
+	    text_same(scheme, VIEW("Bearer")))
+		return text_trim(authorization);
+	return VIEW("");
+}
+
+int
+exchange_api_key(const struct exchange *x, struct view *key, struct fault *f)
+{
+	static const char own_name[] = "HTTP_X_API_KEY",
+			  bearer_name[] = "HTTP_AUTHORIZATION";
+	const struct view own = text_trim(view_str(fcgi_param(x->c, own_name)));
+	const struct view bearer =
+	    bearer_of(text_trim(view_str(fcgi_param(x->c, bearer_name))));
+
+	*key = own.n > 0 ? own : bearer;
+	if (fcgi_param_count(x->c, own_name) > 1 ||
+	    fcgi_param_count(x->c, bearer_name) > 1)
+		return fault_set(f, FAULT_KEYLESS,
+		    "X-API-Key and Authorization may each be given once");
+	if (own.n > 0 && bearer.n > 0 &&
+	    (own.n != bearer.n || memcmp(own.p, bearer.p, own.n) != 0))
+		return fault_set(f, FAULT_KEYLESS,
+		    "X-API-Key and Authorization bring different keys");
+	return 0;
+}
+
 /* One line a request, at a level that says who must care. */
 static void
 log_request(const struct exchange *x, int status, const struct fault *f)
 {
-	struct log_field fields[12];
+	struct log_field fields[12 + TIMING_PHASES];
 	size_t n = 0;
 
 	fields[n++] = LOG_TEXT("request_id", x->reply.request_id);
@@ -211,12 +244,13 @@ log_request(const struct exchange *x, int status, const struct fault *f)
 	fields[n++] = LOG_TEXT("pool", view_str(x->pool));
 	fields[n++] = LOG_NUMBER("status", status);
 	fields[n++] =
-	    LOG_NUMBER("ms", (clock_ticks_us() - x->started_us) / 1000);
+	    LOG_NUMBER("ms", (clock_ticks_us() - x->timing.began_us) / 1000);
 	fields[n++] = LOG_NUMBER("bytes", x->reply.bytes);
 	if (x->prompt[0] != '\0')
 		fields[n++] = LOG_TEXT("prompt", view_str(x->prompt));
 	if (x->images > 0)
 		fields[n++] = LOG_NUMBER("images", x->images);
+	n += timing_fields(&x->timing, &fields[n]);
 	if (f->kind != FAULT_NONE) {
 		fields[n++] = LOG_TEXT("error", view_str(fault_word(f->kind)));
 		fields[n++] = LOG_TEXT("message", view_str(f->text));

@@ -9,6 +9,7 @@
 #define APP_EXCHANGE_H
 
 #include "app/reply.h"
+#include "app/timing.h"
 #include "base/log.h"
 #include "codec/ident.h"
 #include "net/fcgi.h"
@@ -21,7 +22,7 @@ enum {
 struct exchange {
 	struct fcgi *c;
 	struct reply reply;
-	int64_t started_us;
+	struct timing timing;
 	struct view path;  /* raw, without the query */
 	struct view rest;  /* of the path, after its route's own */
 	struct view query; /* raw, without '?' */
@@ -65,6 +66,11 @@ bool exchange_wants_json(const struct exchange *x);
 
 /* FAULT_MEDIA unless the body is said to be application/json. */
 int exchange_must_be_json(const struct exchange *x, struct fault *f);
+
+/* The API key that came as X-API-Key or Authorization: Bearer, empty
+ * without one.  FAULT_KEYLESS when it is given twice, or as two. */
+int exchange_api_key(
+    const struct exchange *x, struct view *key, struct fault *f);
 
 /* The Idempotency-Key, empty without one.  FAULT_INPUT. */
 int exchange_key(const struct exchange *x, struct view *key, struct fault *f);

@@ -196,7 +196,7 @@ leave_claim(struct work *w, bool maybe_paid)
 			: claims_release(db, &w->claim, &f);
 	if (rc == -1)
 		log_event(LOG_ERROR, "claim not settled",
-		    LOG_TEXT("request_id", w->request->request_id),
+		    LOG_REQUEST(w->request->request_id),
 		    LOG_TEXT("message", view_str(f.text)));
 }
 
@@ -238,6 +238,8 @@ call_model(struct work *w, struct fault *f)
 	const int64_t deadline =
 	    clock_ticks_ms() +
 	    conf_number(w->g->conf, CONF_GENERATE_DEADLINE) * 1000;
+	const int64_t began_us = clock_ticks_us();
+	int rc;
 	struct gen_ask gen = {
 		.images = ask->num_images,
 		.aspect_ratio = ask->aspect_ratio,
@@ -247,6 +249,7 @@ call_model(struct work *w, struct fault *f)
 		.seed = ask->seed,
 		.safety_filter_level = ask->safety_filter_level,
 		.person_generation = ask->person_generation,
+		.request_id = w->request->request_id,
 		.is_wanted = w->request->is_wanted,
 		.wanted_arg = w->request->arg,
 	};
@@ -255,7 +258,9 @@ call_model(struct work *w, struct fault *f)
 	if (buf_done(&w->prompt, f) == -1)
 		return -1;
 	gen.prompt = buf_view(&w->prompt);
-	return models_ask(w->g->models, &gen, deadline, &w->result->answer, f);
+	rc = models_ask(w->g->models, &gen, deadline, &w->result->answer, f);
+	timing_add(w->request->timing, TIMING_MODEL, began_us);
+	return rc;
 }
 
 /* The bytes decide what it is; what the reply called them does not count. */
@@ -311,8 +316,7 @@ keep_image(struct work *w, const struct gen_image *image, struct buf *bytes,
 static void
 log_failure(const struct work *w, int index, const struct fault *why)
 {
-	log_event(LOG_WARN, "image failed",
-	    LOG_TEXT("request_id", w->request->request_id),
+	log_event(LOG_WARN, "image failed", LOG_REQUEST(w->request->request_id),
 	    LOG_NUMBER("index", index),
 	    LOG_TEXT("error", view_str(fault_word(why->kind))),
 	    LOG_TEXT("message", view_str(why->text)));
@@ -475,7 +479,7 @@ record(struct work *w, const struct fault *refusal, struct fault *f)
 }
 
 static int
-settle(struct work *w, struct fault *f)
+keep_and_record(struct work *w, struct fault *f)
 {
 	struct fault why = FAULT_INIT;
 
@@ -488,6 +492,16 @@ settle(struct work *w, struct fault *f)
 		return -1;
 	*f = why;
 	return -1;
+}
+
+static int
+settle(struct work *w, struct fault *f)
+{
+	const int64_t began_us = clock_ticks_us();
+	const int rc = keep_and_record(w, f);
+
+	timing_add(w->request->timing, TIMING_STORE, began_us);
+	return rc;
 }
 
 /* It failed; the client learns whether it may cost something. */
@@ -517,6 +531,7 @@ static void
 bring_to_cloud(struct work *w)
 {
 	const struct upload_parts parts = assets_parts(w->g->assets);
+	const int64_t began_us = clock_ticks_us();
 	struct upload uploads[GEN_IMAGES_MAX];
 	struct fault f = FAULT_INIT;
 	int i;
@@ -530,8 +545,9 @@ bring_to_cloud(struct work *w)
 	if (upload_run(&parts, uploads, (size_t)w->result->count,
 		clock_ticks_ms() + budget_ms(w), &f) == -1)
 		log_event(LOG_ERROR, "images not uploaded",
-		    LOG_TEXT("request_id", w->request->request_id),
+		    LOG_REQUEST(w->request->request_id),
 		    LOG_TEXT("message", view_str(f.text)));
+	timing_add(w->request->timing, TIMING_UPLOAD, began_us);
 }
 
 static void
@@ -549,7 +565,7 @@ add_url(struct work *w, struct generate_image *image)
 	    cloud_presign(cloud, &o, "GET", 0, &image->cloud_url, &f) == 0)
 		return;
 	log_event(LOG_ERROR, "no URL for an image",
-	    LOG_TEXT("request_id", w->request->request_id),
+	    LOG_REQUEST(w->request->request_id),
 	    LOG_TEXT("message", view_str(f.text)));
 }
 

@@ -15,6 +15,7 @@
 #include "app/ask.h"
 #include "app/assets.h"
 #include "app/conf.h"
+#include "app/timing.h"
 #include "codec/ident.h"
 #include "codec/sniff.h"
 #include "disk/catalogue.h"
@@ -31,8 +32,9 @@ void generate_close(struct generate **g);
 struct generate_request {
 	const struct ask *ask;
 	struct view request_id;
-	struct view key;  /* Idempotency-Key, checked; empty: none       */
-	struct view body; /* as it came: what the key stands for        */
+	struct timing *timing; /* of the request: the phases are added   */
+	struct view key;       /* Idempotency-Key, checked; empty: none       */
+	struct view body;      /* as it came: what the key stands for        */
 	/* Asked just before paying: false when nobody waits any more. */
 	bool (*is_wanted)(const void *arg);
 	const void *arg;

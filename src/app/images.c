@@ -16,6 +16,8 @@ enum {
 	 */
 	REDIRECT_KEPT_S = 10,
 	REDIRECT_MARGIN_S = 60,
+	/* nginx counts whole seconds and serves through the last of them. */
+	SHARED_TICK_S = 1,
 	LOCAL_JSON_MAX = 1024
 };
 
@@ -33,12 +35,18 @@ struct get {
 static int
 read_request(struct get *g, struct fault *f)
 {
+	int64_t began_us;
+	int rc;
+
 	if (exchange_image_id(g->x, &g->id, f) == -1 ||
 	    exchange_redirect(g->x, &g->redirect, f) == -1 ||
 	    exchange_job_id(g->x, &g->job, f) == -1)
 		return -1;
-	return objects_find(
+	began_us = clock_ticks_us();
+	rc = objects_find(
 	    assets_db(g->s->assets), &g->id, &g->job, &g->known, &g->object, f);
+	timing_add(&g->x->timing, TIMING_CATALOGUE, began_us);
+	return rc;
 }
 
 static bool
@@ -79,7 +87,8 @@ send_local(struct get *g)
 
 	store_name(name, &g->id, g->object.kind);
 	memcpy(path + strlen(path), name, strlen(name) + 1);
-	reply_accel(&g->x->reply, path, sniff_media_type(g->object.kind));
+	reply_accel(&g->x->reply, path, sniff_media_type(g->object.kind),
+	    conf_protects_reads(g->s->conf));
 }
 
 static int
@@ -94,43 +103,91 @@ from_here(struct get *g, struct fault *f)
 /* --- the cloud --- */
 
 static int
-send_json(struct get *g, const struct asset *asset, struct fault *f)
+send_json(
+    struct get *g, const struct asset *asset, int64_t share_s, struct fault *f)
 {
 	struct buf body = BUF_INIT(DESCRIBE_ASSET_MAX);
 	int rc;
 
 	describe_image(asset, &body);
 	rc = buf_done(&body, f);
-	if (rc == 0)
+	if (rc == 0) {
+		reply_share(&g->x->reply, share_s);
 		reply_json(&g->x->reply, 200, buf_view(&body));
+	}
 	buf_fini(&body);
 	return rc;
 }
 
 static int64_t
-kept_s(const struct s3_url *url)
+least(int64_t a, int64_t b)
 {
-	const int64_t left_s = url->lives_s - REDIRECT_MARGIN_S;
+	return a < b ? a : b;
+}
 
-	return left_s < REDIRECT_KEPT_S ? left_s : REDIRECT_KEPT_S;
+/* How long the client itself may keep a redirect. */
+static int64_t
+kept_s(const struct get *g, const struct s3_url *url)
+{
+	return conf_protects_reads(g->s->conf)
+		   ? 0
+		   : least(REDIRECT_KEPT_S, url->lives_s - REDIRECT_MARGIN_S);
+}
+
+/*
+ * How long nginx may answer with this URL in our place: within the window,
+ * where it would not differ, and never so long that whoever gets it last has
+ * little time left.  A HEAD is rare, and its URL is good for no GET.
+ */
+static int64_t
+shared_s(const struct get *g, const struct s3_url *url)
+{
+	const struct conf *conf = g->s->conf;
+	int64_t s = conf_number(conf, CONF_REDIRECT_CACHE);
+
+	if (g->x->reply.is_head || conf_protects_reads(conf))
+		return 0;
+	s = least(s, url->same_s - SHARED_TICK_S);
+	s = least(s, url->lives_s - REDIRECT_MARGIN_S - SHARED_TICK_S - 1);
+	return s > 0 ? s : 0;
+}
+
+static int
+presign(struct get *g, struct s3_url *url, struct fault *f)
+{
+	const bool is_head = g->redirect && g->x->reply.is_head;
+	const int64_t began_us = clock_ticks_us();
+	const int rc = cloud_presign(assets_cloud(g->s->assets), &g->object,
+	    is_head ? "HEAD" : "GET", 0, url, f);
+
+	timing_add(&g->x->timing, TIMING_SIGN, began_us);
+	return rc;
 }
 
 static int
 send_url(struct get *g, struct fault *f)
 {
 	struct asset asset = ASSET_INIT;
-	const bool is_head = g->redirect && g->x->reply.is_head;
+	int64_t share_s;
 	int rc;
 
 	asset.id = g->id;
 	objects_key(asset.key, &g->id, &g->job, g->object.kind);
-	rc = cloud_presign(assets_cloud(g->s->assets), &g->object,
-	    is_head ? "HEAD" : "GET", 0, &asset.url, f);
-	if (rc == 0 && g->redirect)
-		reply_redirect(&g->x->reply, buf_view(&asset.url.text),
-		    kept_s(&asset.url));
-	else if (rc == 0)
-		rc = send_json(g, &asset, f);
+	rc = presign(g, &asset.url, f);
+	if (rc == 0) {
+		share_s = shared_s(g, &asset.url);
+		/* What is said of its life is true for the last who hears it.
+		 */
+		if (share_s > 0)
+			asset.url.lives_s -= share_s + SHARED_TICK_S;
+		if (!g->redirect) {
+			rc = send_json(g, &asset, share_s, f);
+		} else {
+			reply_share(&g->x->reply, share_s);
+			reply_redirect(&g->x->reply, buf_view(&asset.url.text),
+			    kept_s(g, &asset.url));
+		}
+	}
 	asset_fini(&asset);
 	return rc;
 }
@@ -188,6 +245,7 @@ find_in_cloud(struct get *g, struct fault *f)
 static void
 upload_now(struct get *g)
 {
+	const int64_t began_us = clock_ticks_us();
 	const struct upload_parts parts = assets_parts(g->s->assets);
 	struct upload u = { .object = g->object, .fault = FAULT_INIT };
 	struct fault f = FAULT_INIT;
@@ -196,8 +254,10 @@ upload_now(struct get *g)
 		g->object.state = u.object.state;
 	else
 		log_event(LOG_ERROR, "image not uploaded",
+		    LOG_REQUEST(g->x->reply.request_id),
 		    LOG_TEXT("image_id", view_str(g->id.text)),
 		    LOG_TEXT("message", view_str(f.text)));
+	timing_add(&g->x->timing, TIMING_UPLOAD, began_us);
 }
 
 static int

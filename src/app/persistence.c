@@ -4,6 +4,7 @@
 
 #include "app/ask.h"
 #include "app/describe.h"
+#include "base/clock.h"
 #include "codec/json.h"
 #include "codec/text.h"
 
@@ -77,6 +78,18 @@ open_body(struct json_doc **doc, struct view body, struct fault *f)
 	return fault_set(f, FAULT_INPUT, "the body must be a JSON object");
 }
 
+static int
+persist(struct service *s, struct exchange *x, const struct image_id *id,
+    const struct job_id *job, struct asset *asset, struct fault *f)
+{
+	const int64_t began_us = clock_ticks_us();
+	const int rc =
+	    persist_character_reference(s->assets, id, NULL, job, asset, f);
+
+	timing_add(&x->timing, TIMING_UPLOAD, began_us);
+	return rc;
+}
+
 int
 persistence_persist(
     struct service *s, struct exchange *x, struct view body, struct fault *f)
@@ -91,8 +104,7 @@ persistence_persist(
 	if (open_body(&doc, body, f) == 0 &&
 	    read_image_id(json_root(doc), &id, f) == 0 &&
 	    read_job_id(json_root(doc), false, &job, f) == 0 &&
-	    persist_character_reference(
-		s->assets, &id, NULL, &job, &asset, f) == 0) {
+	    persist(s, x, &id, &job, &asset, f) == 0) {
 		describe_persisted(&asset, &reply);
 		rc = send(x, &reply, f);
 	}
@@ -148,10 +160,12 @@ associate(
     struct service *s, struct exchange *x, struct crowd *crowd, struct fault *f)
 {
 	struct buf reply = BUF_INIT(crowd->n * DESCRIBE_ASSET_MAX);
+	const int64_t began_us = clock_ticks_us();
 	int rc;
 
 	rc = associate_character_images_with_job(s->assets, &crowd->job,
 	    crowd->ids, crowd->n, NULL, crowd->assets, f);
+	timing_add(&x->timing, TIMING_UPLOAD, began_us);
 	if (rc == 0) {
 		describe_associated(
 		    &crowd->job, crowd->assets, crowd->n, &reply);

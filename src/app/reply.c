@@ -1,6 +1,7 @@
 #include "app/reply.h"
 
 #include "app/describe.h"
+#include "base/clock.h"
 
 enum {
 	BODY_MAX = 8192,
@@ -12,7 +13,7 @@ static const struct {
 	int status;
 	const char *reason;
 } reasons[] = { { 200, "OK" }, { 202, "Accepted" }, { 302, "Found" },
-	{ 400, "Bad Request" }, { 404, "Not Found" },
+	{ 400, "Bad Request" }, { 401, "Unauthorized" }, { 404, "Not Found" },
 	{ 405, "Method Not Allowed" }, { 409, "Conflict" },
 	{ 413, "Content Too Large" }, { 415, "Unsupported Media Type" },
 	{ 422, "Unprocessable Content" }, { 500, "Internal Server Error" },
@@ -49,11 +50,17 @@ reply_begin(struct reply *r, int status, const char *media_type, int64_t length,
 
 	MUST(r->status == 0);
 	r->status = status;
+	if (r->shared_s > 0)
+		buf_fmt(&headers, "X-Accel-Expires: %lld\r\n",
+		    (long long)r->shared_s);
 	buf_fmt(&headers,
 	    "Status: %d %s\r\nContent-Type: %s\r\nContent-Length: %lld\r\n"
 	    "X-Request-Id: %.*s\r\n",
 	    status, reason_of(status), media_type, (long long)length,
 	    (int)r->request_id.n, r->request_id.p);
+	if (r->shared_s == 0)
+		timing_header(r->timing, clock_ticks_us() - r->timing->began_us,
+		    &headers);
 	buf_add(&headers, extra);
 	send_headers(r, &headers);
 }
@@ -83,6 +90,12 @@ send_json(struct reply *r, int status, struct view extra, struct view body)
 }
 
 void
+reply_share(struct reply *r, int64_t seconds)
+{
+	r->shared_s = seconds > 0 ? seconds : 0;
+}
+
+void
 reply_json(struct reply *r, int status, struct view body)
 {
 	send_json(r, status, VIEW("Cache-Control: no-store\r\n"), body);
@@ -96,11 +109,14 @@ reply_fault(struct reply *r, const struct fault *f, const char *allow)
 	const int status = fault_http(f->kind);
 	int wait_s = f->retry_after_s;
 
+	reply_share(r, 0);
 	if (status == 503 && wait_s == 0)
 		wait_s = COME_BACK_S;
 	buf_add(&extra, VIEW("Cache-Control: no-store\r\n"));
 	if (wait_s > 0)
 		buf_fmt(&extra, "Retry-After: %d\r\n", wait_s);
+	if (f->kind == FAULT_KEYLESS)
+		buf_add(&extra, VIEW("WWW-Authenticate: ApiKey\r\n"));
 	if (allow[0] != '\0')
 		buf_fmt(&extra, "Allow: %s\r\n", allow);
 	describe_fault(f, r->request_id, &body);
@@ -114,7 +130,8 @@ reply_fault(struct reply *r, const struct fault *f, const char *allow)
 }
 
 void
-reply_accel(struct reply *r, const char *path, const char *media_type)
+reply_accel(
+    struct reply *r, const char *path, const char *media_type, bool is_private)
 {
 	struct buf headers = BUF_INIT(REPLY_HEADERS_MAX);
 
@@ -123,6 +140,8 @@ reply_accel(struct reply *r, const char *path, const char *media_type)
 	buf_fmt(&headers,
 	    "Status: 200 OK\r\nX-Accel-Redirect: %s\r\nContent-Type: %s\r\n",
 	    path, media_type);
+	if (is_private)
+		buf_add(&headers, VIEW("Cache-Control: private, no-store\r\n"));
 	send_headers(r, &headers);
 }
 

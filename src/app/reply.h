@@ -10,6 +10,7 @@
 
 #include <stdint.h>
 
+#include "app/timing.h"
 #include "base/buf.h"
 #include "net/fcgi.h"
 
@@ -18,10 +19,12 @@ enum { REPLY_HEADERS_MAX = 4096, REPLY_LOCATION_MAX = 12 << 10 };
 struct reply {
 	struct fcgi *c;
 	struct view request_id;
+	const struct timing *timing; /* of the request, for Server-Timing */
 	bool is_head;
-	int status;    /* 0 until the headers are sent */
-	int64_t bytes; /* of the body, sent so far     */
-	bool is_cut;   /* given up by us               */
+	int status;       /* 0 until the headers are sent */
+	int64_t bytes;    /* of the body, sent so far     */
+	bool is_cut;      /* given up by us               */
+	int64_t shared_s; /* see reply_share           */
 };
 
 /*
@@ -34,6 +37,15 @@ void reply_put(struct reply *r, struct view bytes);
 
 /* Gives the reply up: it ends where it is, and is seen not to be whole. */
 void reply_cut(struct reply *r);
+
+/*
+ * The web server may answer others who ask the same with the reply that
+ * comes next, for so long; 0: not at all.  Said in its first header, because
+ * nginx obeys the first that it meets of X-Accel-Expires, Expires and
+ * Cache-Control; with none of Server-Timing, which would be another's.  An
+ * error is never shared.
+ */
+void reply_share(struct reply *r, int64_t seconds);
 
 /* A whole JSON document, not to be stored by any cache. */
 void reply_json(struct reply *r, int status, struct view body);
@@ -53,7 +65,9 @@ void reply_redirect(struct reply *r, struct view url, int64_t max_age_s);
 void reply_hand_over(struct reply *r, const char *location);
 
 /* Has the web server send a file: path is an internal location of its,
- * which sets the headers that are about files. */
-void reply_accel(struct reply *r, const char *path, const char *media_type);
+ * which sets the headers that are about files.  is_private: no cache, not
+ * even the client's own, may store it. */
+void reply_accel(
+    struct reply *r, const char *path, const char *media_type, bool is_private);
 
 #endif

@@ -84,7 +84,8 @@ prepare(const char *log_file, struct fault *f)
 
 	(void)umask(027);
 	if (log_file[0] != '\0' && log_to_file(log_file, f) == -1)
-		return -1;
+		return fault_while(
+		    f, "LOG_FILE must be a file that this user may append to");
 	if (setrlimit(RLIMIT_CORE, &no_core) == -1)
 		return fault_sys(f, FAULT_DISK, "forbid core files");
 	survive_limits();

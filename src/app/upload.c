@@ -322,9 +322,10 @@ outcome_of(const struct work *w, int64_t now_ms)
 }
 
 static void
-log_failed(const struct upload *u)
+log_failed(const struct upload_parts *p, const struct upload *u)
 {
 	log_event(LOG_ERROR, "upload given up",
+	    LOG_REQUEST(cloud_request_id(p->cloud)),
 	    LOG_TEXT("image_id", view_str(u->object.id.text)),
 	    LOG_TEXT("job_id", view_str(u->object.job.text)),
 	    LOG_TEXT("message", view_str(u->fault.text)));
@@ -366,7 +367,7 @@ settle(const struct upload_parts *p, struct work *works, size_t n,
 	for (i = 0; i < n && rc == 0; i++) {
 		works[i].upload->object.state = outcomes[i].state;
 		if (outcomes[i].state == OBJECTS_FAILED)
-			log_failed(works[i].upload);
+			log_failed(p, works[i].upload);
 	}
 	free(outcomes);
 	return rc;
@@ -473,9 +474,10 @@ judge(const struct upload_parts *p, const struct object *o,
 }
 
 static void
-log_lost(const struct objects_outcome *outcome)
+log_lost(const struct upload_parts *p, const struct objects_outcome *outcome)
 {
 	log_event(LOG_ERROR, "object not as it was left",
+	    LOG_REQUEST(cloud_request_id(p->cloud)),
 	    LOG_TEXT("image_id", view_str(outcome->object->id.text)),
 	    LOG_TEXT("job_id", view_str(outcome->object->job.text)),
 	    LOG_TEXT("message", view_str(outcome->error)));
@@ -506,7 +508,7 @@ inspect(const struct upload_parts *p, struct inspection *in,
 		if (judge(p, &objects[i], &in->heads[i], now_ms,
 			&in->outcomes[said], &silence)) {
 			if (in->outcomes[said].state != OBJECTS_DONE) {
-				log_lost(&in->outcomes[said]);
+				log_lost(p, &in->outcomes[said]);
 				(*lost)++;
 			}
 			said++;
@@ -547,5 +549,6 @@ upload_mourn(const struct upload_parts *p, const struct object *objects,
 
 	if (upload_verify(p, objects, n, deadline_ms, &lost, &f) == -1)
 		log_event(LOG_ERROR, "object not verified",
+		    LOG_REQUEST(cloud_request_id(p->cloud)),
 		    LOG_TEXT("message", view_str(f.text)));
 }

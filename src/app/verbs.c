@@ -1,5 +1,8 @@
 #include "app/verbs.h"
 
+#include <string.h>
+
+#include "app/access.h"
 #include "app/describe.h"
 #include "app/reindex.h"
 #include "app/session.h"
@@ -290,6 +293,34 @@ verbs_config(const struct verbs_line *line, struct buf *out, struct fault *f)
 	}
 	conf_close(&conf);
 	return 0;
+}
+
+/* Where the hash goes, and where the key. */
+static void
+write_key(const char *key, const char *hash, struct buf *out)
+{
+	buf_fmt(out,
+	    "The key, for whoever is to use the service; it is kept nowhere, "
+	    "so note it now:\n\n    X-API-Key: %s\n\n"
+	    "Its hash, for the service's settings (after those that are there, "
+	    "behind a comma); then start its workers "
+	    "anew:\n\n"
+	    "    API_KEY=%s\n",
+	    key, hash);
+}
+
+int
+verbs_key(const struct verbs_line *line, struct buf *out, struct fault *f)
+{
+	char key[ACCESS_KEY_SIZE], hash[ACCESS_HASH_SIZE];
+	const int rc = access_make(key, hash, f);
+
+	if (rc == 0 && line->json)
+		buf_fmt(out, "{\"key\":\"%s\",\"hash\":\"%s\"}\n", key, hash);
+	else if (rc == 0)
+		write_key(key, hash, out);
+	explicit_bzero(key, sizeof key);
+	return rc;
 }
 
 int

@@ -18,29 +18,37 @@ struct web {
 
 static service_handler healthz, generate_images;
 
+/* What an API key is needed for, where there are any. */
+enum right {
+	WRITE, /* always                                      */
+	READ,  /* when reads are protected; for other methods always */
+	OPEN   /* never: health, and what nginx itself restricts */
+};
+
 struct route {
 	const char *method; /* GET stands for HEAD, too                */
 	const char *path;   /* one that ends in '/' goes on with an id */
 	const char *pool;
 	service_handler *handle;
 	size_t body_max; /* 0: takes none                              */
+	enum right right;
 };
 
 static const struct route routes[] = {
-	{ "GET", "/healthz", POOL_FAST, healthz, 0 },
-	{ "GET", IMAGES_PATH, POOL_FAST, images_get, 0 },
-	{ "GET", PERSISTENCE_URL_PATH, POOL_LOOKUP, persistence_url, 0 },
+	{ "GET", "/healthz", POOL_FAST, healthz, 0, OPEN },
+	{ "GET", IMAGES_PATH, POOL_FAST, images_get, 0, READ },
+	{ "GET", PERSISTENCE_URL_PATH, POOL_LOOKUP, persistence_url, 0, READ },
 	{ "POST", "/api/mv/generate_character_reference", POOL_SLOW,
-	    generate_images, WEB_JSON_BODY_MAX },
+	    generate_images, WEB_JSON_BODY_MAX, WRITE },
 	{ "POST", "/api/mv/persist_character_reference", POOL_SLOW,
-	    persistence_persist, WEB_JSON_BODY_MAX },
+	    persistence_persist, WEB_JSON_BODY_MAX, WRITE },
 	{ "POST", "/api/mv/associate_character_images_with_job", POOL_SLOW,
-	    persistence_associate, WEB_JSON_BODY_MAX },
+	    persistence_associate, WEB_JSON_BODY_MAX, WRITE },
 	{ "POST", "/api/mv/persist_job_assets", POOL_FAST, operations_persist,
-	    WEB_JSON_BODY_MAX },
+	    WEB_JSON_BODY_MAX, WRITE },
 	{ "POST", "/api/mv/download_job_assets", POOL_FAST, operations_download,
-	    WEB_JSON_BODY_MAX },
-	{ "GET", OPERATIONS_PATH, POOL_FAST, operations_get, 0 },
+	    WEB_JSON_BODY_MAX, WRITE },
+	{ "GET", OPERATIONS_PATH, POOL_FAST, operations_get, 0, READ },
 };
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -77,6 +85,39 @@ allowed_methods(const struct route *route)
 	return strcmp(route->method, "GET") == 0 ? "GET, HEAD" : route->method;
 }
 
+static bool
+needs_key(const struct conf *conf, const struct exchange *x,
+    const struct route *route)
+{
+	const bool reads = x->reply.is_head || strcmp(x->method, "GET") == 0;
+
+	switch (route->right) {
+	case OPEN:
+		return false;
+	case READ:
+		return !reads || conf_protects_reads(conf);
+	case WRITE:
+		break;
+	}
+	return true;
+}
+
+/* Before anything else of the request is looked at: a stranger learns no
+ * more of it than that there is such a path, as the documents say. */
+static int
+check_right(const struct service *s, const struct exchange *x,
+    const struct route *route, struct fault *f)
+{
+	const struct access *access = conf_access(s->conf);
+	struct view key;
+
+	if (access == NULL || !needs_key(s->conf, x, route))
+		return 0;
+	if (exchange_api_key(x, &key, f) == -1)
+		return -1;
+	return access_check(access, key, f);
+}
+
 static int
 check_method(
     const struct exchange *x, const struct route *route, struct fault *f)
@@ -110,6 +151,7 @@ run_generation(struct service *s, struct exchange *x, const struct ask *ask,
 {
 	struct generate_request request = { .ask = ask,
 		.request_id = x->reply.request_id,
+		.timing = &x->timing,
 		.body = body,
 		.is_wanted = is_wanted,
 		.arg = x->c };
@@ -203,10 +245,19 @@ tend_cloud(struct service *s, const struct exchange *x)
 
 	if (cloud == NULL)
 		return;
+	cloud_serve(cloud, x->reply.request_id);
 	if (strcmp(x->pool, POOL_FAST) == 0)
 		cloud_look(cloud);
 	else
 		cloud_tend(cloud);
+}
+
+/* Nothing after the request is done in its name. */
+static void
+release_cloud(struct service *s)
+{
+	if (assets_cloud(s->assets) != NULL)
+		cloud_serve(assets_cloud(s->assets), VIEW(""));
 }
 
 void
@@ -220,11 +271,12 @@ web_serve(struct web *w, struct fcgi *c)
 	exchange_begin(&x, c);
 	tend_cloud(s, &x);
 	route = find_route(&x, &f);
-	if (route == NULL || check_method(&x, route, &f) == -1 ||
-	    handle(s, &x, route, &f) == -1)
+	if (route == NULL || check_right(s, &x, route, &f) == -1 ||
+	    check_method(&x, route, &f) == -1 || handle(s, &x, route, &f) == -1)
 		reply_fault(&x.reply, &f,
 		    f.kind == FAULT_METHOD ? allowed_methods(route) : "");
 	exchange_end(&x, &f);
+	release_cloud(s);
 	if (s->is_behind)
 		catch_up(s);
 }

@@ -25,6 +25,7 @@ struct bucket {
 	int64_t offset_ms; /* where there is no state file */
 	int moves;         /* from region to region      */
 	int renewals;
+	struct view request_id; /* on whose behalf */
 };
 
 static int
@@ -105,6 +106,12 @@ bucket_name(const struct bucket *b)
 	return b->setup.name;
 }
 
+void
+bucket_serve(struct bucket *b, struct view request_id)
+{
+	b->request_id = request_id;
+}
+
 /* Another process may know by now where the bucket is; some of ours never
  * send a request that could teach it to them. */
 static void
@@ -168,19 +175,18 @@ bucket_sign(struct bucket *b, const struct bucket_request *r, struct buf *url,
 	return sigv4_sign(b->signer, &keys, &request, url, lines, f);
 }
 
-/* When a URL is dated, so that it lives a while whatever the window. */
+/* How long ago the window of now has begun, and so how far back a URL is
+ * dated; it lives a while whatever the window. */
 static int64_t
-date_of(int64_t now_s, int64_t expires_s, int64_t window_s)
+into_window_s(int64_t now_s, int64_t window_s)
 {
-	if (window_s > expires_s / 2)
-		window_s = expires_s / 2;
-	return window_s > 0 ? now_s - now_s % window_s : now_s;
+	return window_s > 0 ? now_s % window_s : 0;
 }
 
 int
 bucket_presign(struct bucket *b, const char *method, struct view key,
-    int64_t expires_s, int64_t window_s, struct buf *url, int64_t *lives_s,
-    struct fault *f)
+    int64_t expires_s, int64_t window_s, struct buf *url,
+    struct bucket_life *life, struct fault *f)
 {
 	struct sigv4_request request = { .method = method };
 	const int64_t now_s = (clock_now_ms() + offset_of(b)) / 1000;
@@ -194,11 +200,14 @@ bucket_presign(struct bucket *b, const char *method, struct view key,
 	follow_region(b);
 	if (expires_s > SIGV4_EXPIRES_MAX_S)
 		expires_s = SIGV4_EXPIRES_MAX_S;
-	request.at_s = date_of(now_s, expires_s, window_s);
+	if (window_s > expires_s / 2)
+		window_s = expires_s / 2;
+	request.at_s = now_s - into_window_s(now_s, window_s);
 	if (expires_s > found->expires_at_ms / 1000 - request.at_s)
 		expires_s = found->expires_at_ms / 1000 - request.at_s;
-	*lives_s = request.at_s + expires_s - now_s;
-	if (*lives_s < 1)
+	life->same_s = window_s > 0 ? request.at_s + window_s - now_s : 0;
+	life->lives_s = request.at_s + expires_s - now_s;
+	if (life->lives_s < 1)
 		return fault_set(f, FAULT_DENIED,
 		    "presign: the credentials (%s) end within a second",
 		    found->source);
@@ -230,7 +239,7 @@ bucket_mend_clock(struct bucket *b, const struct bucket_stamp *stamp,
 	b->offset_ms = offset_ms;
 	if (b->setup.state != NULL)
 		state_tell_clock_offset(b->setup.state, offset_ms);
-	log_event(LOG_WARN, "clock off",
+	log_event(LOG_WARN, "clock off", LOG_REQUEST(b->request_id),
 	    LOG_TEXT("message",
 		VIEW("set this host's clock; until then S3's is used")),
 	    LOG_NUMBER("offset_ms", offset_ms));
@@ -250,6 +259,7 @@ bucket_mend_region(
 		return false;
 	if (move(b, region, &f) == -1) {
 		log_event(LOG_ERROR, "region refused",
+		    LOG_REQUEST(b->request_id),
 		    LOG_TEXT("region", view_str(region)),
 		    LOG_TEXT("message", view_str(f.text)));
 		return false;
@@ -258,7 +268,7 @@ bucket_mend_region(
 	if (b->setup.state != NULL &&
 	    !state_tell_region(b->setup.state, buf_view(&b->whose), region))
 		return true; /* somebody else has learnt it, and said so */
-	log_event(LOG_WARN, "region differs",
+	log_event(LOG_WARN, "region differs", LOG_REQUEST(b->request_id),
 	    LOG_TEXT("bucket", view_str(b->setup.name)),
 	    LOG_TEXT("message", VIEW("correct AWS_REGION")),
 	    LOG_TEXT("configured", view_str(b->setup.region)),
@@ -278,6 +288,7 @@ bucket_mend_keys(
 		return true;
 	if (creds_renew(b->setup.creds, deadline_ms, &f) == -1) {
 		log_event(LOG_WARN, "keys not renewed",
+		    LOG_REQUEST(b->request_id),
 		    LOG_TEXT("message", view_str(f.text)));
 		return false;
 	}

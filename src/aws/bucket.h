@@ -38,6 +38,9 @@ void bucket_close(struct bucket **b);
 
 const char *bucket_name(const struct bucket *b);
 
+/* On whose behalf it is used from here on: see s3_serve. */
+void bucket_serve(struct bucket *b, struct view request_id);
+
 /* What an attempt was signed with, to tell whether another would differ. */
 struct bucket_stamp {
 	int64_t offset_ms; /* added to our clock            */
@@ -68,16 +71,21 @@ int bucket_sign(struct bucket *b, const struct bucket_request *r,
     struct buf *url, struct buf *lines, struct bucket_stamp *stamp,
     struct fault *f);
 
+struct bucket_life {
+	int64_t lives_s; /* the URL is good for so long from now on        */
+	int64_t same_s;  /* and signing makes the same one; 0: no window   */
+};
+
 /*
- * Replaces url by a presigned URL; *lives_s is how long it is good from now
- * on.  expires_s is at least 1; more than SIGV4_EXPIRES_MAX_S, or than what
- * the session token has left, counts as that.  A window_s above 0 (no more
- * than half of expires_s counts) dates it back to the window's beginning.
- * FAULT_DENIED without keys, or when they end within a second.
+ * Replaces url by a presigned URL, and *life by how long it lives.  expires_s
+ * is at least 1; more than SIGV4_EXPIRES_MAX_S, or than what the session token
+ * has left, counts as that.  A window_s above 0 (no more than half of expires_s
+ * counts) dates it back to the window's beginning. FAULT_DENIED without keys,
+ * or when they end within a second.
  */
 int bucket_presign(struct bucket *b, const char *method, struct view key,
-    int64_t expires_s, int64_t window_s, struct buf *url, int64_t *lives_s,
-    struct fault *f);
+    int64_t expires_s, int64_t window_s, struct buf *url,
+    struct bucket_life *life, struct fault *f);
 
 /*
  * S3 refused an attempt and named its time (seconds since 1970), or the

@@ -347,6 +347,10 @@ sign(struct errand *e, const struct sigv4_field *fields, size_t n,
 		buf_add(&e->lines, fields[i].value);
 		buf_add(&e->lines, VIEW("\n"));
 	}
+	/* Not signed: whoever stands between us and S3 may change it. */
+	if (e->with->request_id.n > 0)
+		buf_fmt(&e->lines, "x-request-id: %.*s\n",
+		    (int)e->with->request_id.n, e->with->request_id.p);
 	if (bucket_sign(e->with->bucket, &request, &e->url, &e->lines,
 		&e->stamp, f) == -1 ||
 	    buf_done(&e->url, f) == -1 || buf_done(&e->lines, f) == -1)

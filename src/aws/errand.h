@@ -20,6 +20,7 @@ struct errand_with {
 	struct bucket *bucket;
 	const char *sse; /* "AES256", "aws:kms"; NULL or "" */
 	const char *sse_key;
+	struct view request_id; /* on whose behalf, see s3_serve */
 };
 
 struct errand {

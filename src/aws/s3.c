@@ -60,7 +60,9 @@ s3_open(struct s3 **out, const struct s3_setup *setup, struct fault *f)
 		s3_close(&s);
 		return -1;
 	}
-	s->with = (struct errand_with){ s->bucket, setup->sse, setup->sse_key };
+	s->with = (struct errand_with){ .bucket = s->bucket,
+		.sse = setup->sse,
+		.sse_key = setup->sse_key };
 	*out = s;
 	return 0;
 }
@@ -74,6 +76,13 @@ s3_close(struct s3 **s)
 	bucket_close(&(*s)->bucket);
 	free(*s);
 	*s = NULL;
+}
+
+void
+s3_serve(struct s3 *s, struct view request_id)
+{
+	s->with.request_id = request_id;
+	bucket_serve(s->bucket, request_id);
 }
 
 /* An idle worker that only presigns never needs libcurl. */
@@ -492,9 +501,13 @@ int
 s3_presign(struct s3 *s, const char *method, const char *key, int64_t expires_s,
     int64_t window_s, struct s3_url *url, struct fault *f)
 {
+	struct bucket_life life;
+
 	if (!is_key(key, f) ||
 	    bucket_presign(s->bucket, method, view_str(key), expires_s,
-		window_s, &url->text, &url->lives_s, f) == -1)
+		window_s, &url->text, &life, f) == -1)
 		return -1;
+	url->lives_s = life.lives_s;
+	url->same_s = life.same_s;
 	return buf_done(&url->text, f);
 }

@@ -73,6 +73,13 @@ struct s3_setup {
 int s3_open(struct s3 **out, const struct s3_setup *setup, struct fault *f);
 void s3_close(struct s3 **s);
 
+/*
+ * From here on its requests are made on behalf of that one, whose id they
+ * carry as X-Request-Id, and which lines of the log name; the empty view: of
+ * none.  Lent until the next call.
+ */
+void s3_serve(struct s3 *s, struct view request_id);
+
 /* Were we told to stop (stop_fd)?  Nothing is then sent any more. */
 bool s3_is_stopped(const struct s3 *s);
 
@@ -119,6 +126,7 @@ int s3_list(struct s3 *s, const char *prefix, int64_t deadline_ms,
 struct s3_url {
 	struct buf text; /* the whole URL: a bearer secret               */
 	int64_t lives_s; /* from now on                                  */
+	int64_t same_s;  /* the window makes no other so long; 0: none   */
 };
 
 enum { S3_URL_MAX = 8192 };

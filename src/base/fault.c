@@ -141,11 +141,3 @@ fault_public(enum fault_kind kind)
 {
 	return row_of(kind)->shown;
 }
-
-void
-must_failed(const char *cond, const char *file, int line, const char *func)
-{
-	(void)fprintf(
-	    stderr, "%s:%d: %s: broken promise: %s\n", file, line, func, cond);
-	abort();
-}

@@ -54,7 +54,8 @@ bool fault_public(enum fault_kind kind);
 
 /*
  * A broken promise inside this program, not a failure of the world: say
- * where, and stop.  Stays in release builds.  Never used on input.
+ * where, and stop.  Stays in release builds.  Never used on input.  Said in
+ * a line of the log, so base/log has the function.
  */
 #define MUST(cond)                                                             \
 	((cond) ? (void)0 : must_failed(#cond, __FILE__, __LINE__, __func__))

@@ -9,6 +9,7 @@
 FAULT(INPUT,     "ValidationError",      400,  true)  /* malformed data          */
 FAULT(RANGE,     "ValidationError",      422,  true)  /* well-formed, not allowed*/
 FAULT(FILTERED,  "ContentFiltered",      422,  true)  /* the model refused it    */
+FAULT(KEYLESS,   "Unauthorized",         401,  true)  /* no API key, or a wrong one */
 FAULT(ABSENT,    "NotFound",             404,  true)  /* no such image or path   */
 FAULT(METHOD,    "MethodNotAllowed",     405,  true)  /* path yes, method no     */
 FAULT(CONFLICT,  "Conflict",             409,  true)  /* a key in use, maybe paid*/

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -51,6 +53,8 @@ add_field(struct buf *line, const struct log_field *field)
 {
 	struct view text = field->text;
 
+	if (field->name == NULL)
+		return;
 	buf_fmt(line, ",\"%s\":", field->name);
 	if (text.p == NULL) {
 		buf_fmt(line, "%lld", (long long)field->number);
@@ -91,4 +95,16 @@ log_fields(enum log_level level, const char *event,
 		wrote = write(STDERR_FILENO, line.data, line.len);
 	while (wrote == -1 && errno == EINTR);
 	buf_fini(&line);
+}
+
+void
+must_failed(const char *cond, const char *file, int line, const char *func)
+{
+	char text[LOG_TEXT_MAX];
+
+	(void)snprintf(
+	    text, sizeof text, "%s:%d: %s: %s", file, line, func, cond);
+	log_event(
+	    LOG_ERROR, "broken promise", LOG_TEXT("message", view_str(text)));
+	abort();
 }

@@ -15,12 +15,16 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 enum { LOG_TEXT_MAX = 512 };
 
 struct log_field {
-	const char *name; /* a literal */
+	const char *name; /* a literal; NULL: no field at all */
 	struct view text; /* used when text.p is set */
 	int64_t number;
 };
 
 #define LOG_TEXT(name, view) ((struct log_field){ (name), (view), 0 })
+/* On behalf of which request, the same in all lines; no field for none. */
+#define LOG_REQUEST(id)                                                        \
+	((struct log_field){ (id).n > 0 ? "request_id" : NULL, (id), 0 })
+
 #define LOG_NUMBER(name, n) ((struct log_field){ (name), { NULL, 0 }, (n) })
 
 /* The level of that name ("warn"); LOG_INFO for any other. */

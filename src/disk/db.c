@@ -162,6 +162,25 @@ is_full(int error)
 	return error == ENOSPC || error == EDQUOT || error == EFBIG;
 }
 
+/* What somebody can do about it, where it will not pass by itself. */
+static const char *
+remedy_of(int kind)
+{
+	switch (kind) {
+	case SQLITE_NOTADB:
+	case SQLITE_CORRUPT:
+		return ": put catalogue.db back from a backup, or move it away "
+		       "and run `charref reindex`";
+	case SQLITE_CANTOPEN:
+	case SQLITE_READONLY:
+	case SQLITE_PERM:
+		return ": let this user write catalogue.db and what lies "
+		       "beside it";
+	default:
+		return "";
+	}
+}
+
 /*
  * SQLite keeps the errno of a failed statement, but not that of a failed
  * COMMIT: that one is still in errno, which was 0 before.  Clients may read
@@ -179,8 +198,8 @@ refused(struct db *db, int rc, struct fault *f)
 	if (kind == SQLITE_FULL ||
 	    (full && (kind == SQLITE_IOERR || kind == SQLITE_CANTOPEN)))
 		return fault_set(f, FAULT_FULL, "no space left on the disk");
-	return fault_set(f, FAULT_CATALOGUE, "SQLite: %s (%d)",
-	    sqlite3_errmsg(db->sqlite), rc);
+	return fault_set(f, FAULT_CATALOGUE, "SQLite: %s (%d)%s",
+	    sqlite3_errmsg(db->sqlite), rc, remedy_of(kind));
 }
 
 struct db_query

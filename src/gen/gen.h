@@ -32,6 +32,8 @@ struct gen_ask {
 	const char *safety_filter_level; /* "block_only_high", or NULL    */
 	const char *person_generation;   /* "allow_adult", or NULL        */
 
+	struct view request_id; /* sent along as X-Request-Id; empty: none */
+
 	/* Asked before anything is sent once more: does anyone still wait
 	 * for the images?  NULL: somebody always does. */
 	bool (*is_wanted)(const void *arg);

@@ -18,7 +18,8 @@ enum {
 	URL_MAX_BYTES = 2048, /* of the base URL                        */
 	PATH_MAX_BYTES = 64,  /* after it, around a model's name        */
 	KEY_MAX_BYTES = 4096,
-	KEY_NAME_MAX_BYTES = 32, /* "x-goog-api-key: " in front of it      */
+	KEY_NAME_MAX_BYTES = 32,    /* "x-goog-api-key: " in front of it      */
+	REQUEST_ID_MAX_BYTES = 128, /* with its name in front              */
 	BODY_MAX_BYTES = 256 << 10,
 	ERROR_MAX_BYTES = 64 << 10 /* of an error's body, to be read */
 };
@@ -50,6 +51,7 @@ struct round {
 	int n;
 	struct buf url;
 	struct buf key; /* holds the secret */
+	struct buf request_id;
 	struct buf body[GEN_IMAGES_MAX];
 	struct http_call call[GEN_IMAGES_MAX];
 	struct fault why[GEN_IMAGES_MAX]; /* NONE: the document is there */
@@ -335,6 +337,22 @@ write_key(const struct models *m, struct buf *out)
 	buf_add(out, key);
 }
 
+static void
+write_request_id(const struct gen_ask *ask, struct buf *out)
+{
+	if (ask->request_id.n == 0)
+		return;
+	buf_add(out, VIEW("X-Request-Id: "));
+	buf_add(out, ask->request_id);
+}
+
+/* A header's text, or NULL when there is none. */
+static const char *
+header_or_none(const struct buf *header)
+{
+	return header->len == 0 ? NULL : buf_str(header);
+}
+
 static int
 write_call(struct round *r, int at, struct fault *f)
 {
@@ -346,7 +364,8 @@ write_call(struct round *r, int at, struct fault *f)
 		return -1;
 	call->url = buf_str(&r->url);
 	call->headers[0] = "Content-Type: application/json";
-	call->headers[1] = r->key.len == 0 ? NULL : buf_str(&r->key);
+	call->headers[1] = header_or_none(&r->key);
+	call->headers[2] = header_or_none(&r->request_id);
 	call->budget_header = "X-Server-Timeout";
 	call->body = buf_view(body);
 	return 0;
@@ -360,7 +379,9 @@ round_write(struct round *r, const struct models *m, struct fault *f)
 	buf_fmt(&r->url, "%s/v1beta/models/%s:%s", m->base_url, r->model->name,
 	    r->model->dialect->verb);
 	write_key(m, &r->key);
-	if (buf_done(&r->url, f) == -1 || buf_done(&r->key, f) == -1)
+	write_request_id(r->ask, &r->request_id);
+	if (buf_done(&r->url, f) == -1 || buf_done(&r->key, f) == -1 ||
+	    buf_done(&r->request_id, f) == -1)
 		return -1;
 	for (i = 0; i < r->n; i++)
 		if (write_call(r, i, f) == -1)
@@ -382,6 +403,7 @@ round_init(struct round *r, const struct model *model,
 		.url =
 		    BUF_INIT(URL_MAX_BYTES + PATH_MAX_BYTES + NAME_MAX_BYTES),
 		.key = BUF_INIT(KEY_NAME_MAX_BYTES + KEY_MAX_BYTES),
+		.request_id = BUF_INIT(REQUEST_ID_MAX_BYTES),
 	};
 	for (i = 0; i < GEN_IMAGES_MAX; i++) {
 		r->body[i] = BUF_INIT(BODY_MAX_BYTES);
@@ -397,6 +419,7 @@ round_fini(struct round *r)
 
 	buf_fini(&r->url);
 	secret_buf_fini(&r->key);
+	buf_fini(&r->request_id);
 	for (i = 0; i < GEN_IMAGES_MAX; i++) {
 		buf_fini(&r->body[i]);
 		buf_fini(&r->call[i].reply);
@@ -532,11 +555,11 @@ ask_model(
 }
 
 static void
-leave_out(struct model *model)
+leave_out(struct model *model, const struct gen_ask *ask)
 {
 	model->gone_until_ms = clock_ticks_ms() + MODELS_GONE_MS;
-	log_event(
-	    LOG_WARN, "model gone", LOG_TEXT("model", view_str(model->name)));
+	log_event(LOG_WARN, "model gone", LOG_REQUEST(ask->request_id),
+	    LOG_TEXT("model", view_str(model->name)));
 }
 
 /*
@@ -587,7 +610,7 @@ models_ask(struct models *m, const struct gen_ask *ask, int64_t deadline_ms,
 		if (rc == 0 || f->kind != FAULT_ABSENT)
 			return rc;
 		*f = FAULT_INIT; /* perhaps the next one exists */
-		leave_out(turns[i]);
+		leave_out(turns[i], ask);
 	}
 	return fault_set(f, FAULT_REMOTE,
 	    "none of the models exists any more: check IMAGE_MODELS");

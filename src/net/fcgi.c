@@ -396,12 +396,14 @@ fcgi_finish(struct fcgi *c)
 	if (c->abandoned) {
 		FCGX_Free(&c->request, 0); /* nothing more is written */
 	} else {
+		/* The reply goes out before a body that nobody read is waited
+		 * for. */
+		whole = FCGX_FFlush(c->request.out) == 0 && !c->broken &&
+			FCGX_GetError(c->request.out) == 0;
 		/* Unread bytes would make close() reset the connection and
 		 * take the reply with it: libfcgi then lingers (and never
 		 * reads them as a request, for it closes). */
 		c->request.keepConnection = is_body_read(c) ? 1 : 0;
-		whole = FCGX_FFlush(c->request.out) == 0 && !c->broken &&
-			FCGX_GetError(c->request.out) == 0;
 		FCGX_Finish_r(&c->request);
 	}
 	if (c->request.ipcFd >= 0)

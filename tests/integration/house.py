@@ -396,6 +396,7 @@ class House:
         self.workers = {"fast": 2, "lookup": 1, "slow": 2} | (workers or {})
         self.cloud = cloud
         self.env = self._environment(settings)
+        self.secrets = [KEY, *self._api_keys()]
         self.uploader = Uploader(self.env)
         self.with_uploader = uploader and cloud is not None
         self.pools = {name: Pool(name, self.folder, self.env)
@@ -436,6 +437,11 @@ class House:
             })
         env.update(settings)
         return env
+
+    def _api_keys(self) -> list[str]:
+        """Those of the service, but for the hashes, which are no secret."""
+        return [key for key in self.env.get("API_KEY", "").split(",")
+                if key and not key.startswith("sha256:")]
 
     def _render(self, port: int) -> pathlib.Path:
         """The shipped configuration with this house's places in it."""
@@ -588,7 +594,8 @@ class House:
 
     def must_keep_its_secret(self):
         """Keys and signatures are in no file and in no process's title."""
-        secrets = [KEY.encode(), b"X-Amz-Signature", b"Signature="]
+        secrets = [key.encode() for key in self.secrets]
+        secrets += [b"X-Amz-Signature", b"Signature="]
         if self.cloud is not None:
             secrets.append(self.cloud.secret_key.encode())
         for path in self.folder.rglob("*"):

@@ -189,6 +189,13 @@ def record(kind: int, content: bytes = b"", request: int = 1) -> bytes:
         + content
 
 
+def stream(kind: int, data: bytes) -> bytes:
+    """Records of as much as one may hold, and the empty one at the end."""
+    pieces = [record(kind, data[i:i + 65000])
+              for i in range(0, len(data), 65000)]
+    return b"".join(pieces) + record(kind)
+
+
 def begin(keep: bool = False, role: int = 1) -> bytes:
     """BEGIN_REQUEST for a responder."""
     return record(BEGIN, struct.pack(">HB5x", role, KEEP_CONN if keep else 0))
@@ -204,14 +211,12 @@ def params(pairs: dict[str, str]) -> bytes:
     for name, value in pairs.items():
         key, text = name.encode(), value.encode()
         data += _length(len(key)) + _length(len(text)) + key + text
-    return record(PARAMS, data) + record(PARAMS)
+    return stream(PARAMS, data)
 
 
 def stdin(body: bytes) -> bytes:
     """The STDIN stream with its end."""
-    pieces = [record(STDIN, body[i:i + 65000])
-              for i in range(0, len(body), 65000)]
-    return b"".join(pieces) + record(STDIN)
+    return stream(STDIN, body)
 
 
 @dataclasses.dataclass

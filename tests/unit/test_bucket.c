@@ -20,7 +20,7 @@ static struct state *shared;
 static struct buf url;
 static struct buf lines;
 static struct fault fault;
-static int64_t lives_s;
+static int64_t lives_s, same_s;
 
 static void
 open_bucket(const char *endpoint, const char *public_endpoint)
@@ -63,9 +63,13 @@ tear_down(void **state)
 static void
 presign(int64_t expires_s, int64_t window_s)
 {
+	struct bucket_life life = { 0, 0 };
+
 	if (bucket_presign(bucket, "GET", VIEW("a b/c.png"), expires_s,
-		window_s, &url, &lives_s, &fault) == -1)
+		window_s, &url, &life, &fault) == -1)
 		fail_msg("%s", fault.text);
+	lives_s = life.lives_s;
+	same_s = life.same_s;
 }
 
 /* The value of a parameter of the URL, as it stands there. */
@@ -188,6 +192,11 @@ within_a_window_every_url_is_the_same(void **state)
 	assert_in_range(lives_s, HOUR, 2 * HOUR);
 	assert_in_range(dated_s + 2 * HOUR - clock_now_ms() / 1000, lives_s - 1,
 	    lives_s + 1);
+	/* It lives a window longer than it stays the same. */
+	assert_int_equal(lives_s, same_s + HOUR);
+	assert_in_range(same_s, 1, HOUR);
+	presign(2 * HOUR, 0);
+	assert_int_equal(same_s, 0);
 }
 
 static void
@@ -201,6 +210,7 @@ a_window_leaves_at_least_half_of_the_life(void **state)
 	for (expires_s = 1; expires_s < 50; expires_s++) {
 		presign(expires_s, 86400);
 		assert_in_range(lives_s, (expires_s + 1) / 2, expires_s);
+		assert_in_range(same_s, expires_s > 1, expires_s / 2);
 		assert_int_equal(number("X-Amz-Expires"), expires_s);
 	}
 }

@@ -170,6 +170,43 @@ secrets_are_used_but_never_shown(void **state)
 	buf_fini(&mistakes);
 }
 
+/* The first line of what is said of these two settings; "" when they are
+ * good. */
+static void
+assert_access(const char *keys, const char *protects, const char *mistake)
+{
+	char first[256], second[64];
+	char *variables[] = { first, second, NULL };
+	struct buf mistakes;
+	struct conf *c;
+
+	(void)snprintf(first, sizeof first, "API_KEY=%s", keys);
+	(void)snprintf(second, sizeof second, "PROTECT_READS=%s", protects);
+	if ((open_with(variables, &c, &mistakes) == 0) != (mistake[0] == '\0'))
+		fail_msg("%s %s: %s", first, second, buf_str(&mistakes));
+	assert_true(view_begins(buf_view(&mistakes), mistake));
+	if (c != NULL) {
+		assert_int_equal(conf_access(c) != NULL, keys[0] != '\0');
+		assert_int_equal(
+		    conf_protects_reads(c), strcmp(protects, "true") == 0);
+	}
+	conf_close(&c);
+	buf_fini(&mistakes);
+}
+
+static void
+keys_of_the_service_are_checked_and_needed_to_protect_reads(void **state)
+{
+	(void)state;
+	assert_access("", "", "");
+	assert_access("", "false", "");
+	assert_access("0123456789abcdef", "", "");
+	assert_access("0123456789abcdef", "true", "");
+	assert_access("", "true", "API_KEY must be set when PROTECT_READS");
+	assert_access("short", "", "API_KEY: key 1 ");
+	assert_access("0123456789abcdef,short", "true", "API_KEY: key 2 ");
+}
+
 static void
 every_row_of_the_table_is_in_the_document(void **state)
 {
@@ -198,6 +235,8 @@ main(void)
 		cmocka_unit_test(
 		    a_key_never_travels_in_the_clear_to_another_host),
 		cmocka_unit_test(secrets_are_used_but_never_shown),
+		cmocka_unit_test(
+		    keys_of_the_service_are_checked_and_needed_to_protect_reads),
 		cmocka_unit_test(every_row_of_the_table_is_in_the_document),
 	};
 
