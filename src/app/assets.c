@@ -10,6 +10,7 @@
 #include "app/lookup.h"
 #include "aws/sigv4.h"
 #include "base/clock.h"
+#include "base/metrics.h"
 
 struct assets {
 	const struct conf *conf;
@@ -41,6 +42,7 @@ assets_open(struct assets **out, const struct conf *conf, enum cloud_role role,
 	if (a == NULL)
 		return fault_set(f, FAULT_MEMORY, "open the assets");
 	a->conf = conf;
+	metrics_open(conf_text(conf, CONF_RUN_DIR), role == CLOUD_COMMAND);
 	if (open_store(a, root, f) == -1 || db_open(&a->db, root, f) == -1 ||
 	    (conf_has_bucket(conf) &&
 		cloud_open(&a->cloud, conf, role, stop_fd, f) == -1)) {
@@ -59,6 +61,7 @@ assets_close(struct assets **a)
 	cloud_close(&(*a)->cloud);
 	db_close(&(*a)->db);
 	store_close(&(*a)->store);
+	metrics_close();
 	free(*a);
 	*a = NULL;
 }

@@ -136,6 +136,19 @@ cloud_creds(const struct cloud *c)
 	return c->creds;
 }
 
+int
+cloud_keys_left_ms(struct cloud *c, int64_t *left_ms, struct fault *f)
+{
+	const struct creds_keys *keys;
+
+	if (creds_now(c->creds, &keys, f) == -1)
+		return -1;
+	*left_ms = keys->expires_at_ms == INT64_MAX
+		       ? INT64_MAX
+		       : keys->expires_at_ms - clock_now_ms();
+	return 0;
+}
+
 /* Whoever removes the file while we run must not leave us with news of an
  * uploader that has begun anew in another one.  What fails is told once, not
  * at every turn, until it is well again. */

@@ -36,6 +36,10 @@ struct s3 *cloud_s3(struct cloud *c);
 struct state *cloud_state(struct cloud *c);
 const struct creds *cloud_creds(const struct cloud *c);
 
+/* What is left of the life of the keys in hand; INT64_MAX: they never end.
+ * Waits for nobody.  FAULT_DENIED when there are none that are good. */
+int cloud_keys_left_ms(struct cloud *c, int64_t *left_ms, struct fault *f);
+
 /*
  * Is the bucket to be asked at all?  0 when it is, or nobody knows; else
  * why not: FAULT_BUSY while it is down, FAULT_DENIED while it refuses us.

@@ -376,6 +376,12 @@ region_set(const struct conf *c)
 	return c->is_set[CONF_AWS_REGION] ? c->text[CONF_AWS_REGION] : NULL;
 }
 
+int64_t
+conf_reserve_bytes(const struct conf *c)
+{
+	return conf_number(c, CONF_DISK_RESERVE_MB) * (INT64_C(1) << 20);
+}
+
 struct creds_setup
 conf_creds(const struct conf *c)
 {

@@ -58,6 +58,9 @@ bool conf_protects_reads(const struct conf *c);
 bool conf_has_bucket(const struct conf *c);
 bool conf_serves_cloud(const struct conf *c);
 
+/* DISK_RESERVE_MB in bytes. */
+int64_t conf_reserve_bytes(const struct conf *c);
+
 /* Where to look for credentials, and how to reach the bucket with what was
  * found; the texts are lent as long as the settings live. */
 struct creds_setup conf_creds(const struct conf *c);

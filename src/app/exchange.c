@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/metrics.h"
 #include "codec/text.h"
 
 enum {
@@ -29,7 +30,9 @@ exchange_begin(struct exchange *x, struct fcgi *c)
 	const struct view id = view_str(fcgi_param(c, "HTTP_X_REQUEST_ID"));
 	struct image_id made;
 
-	*x = (struct exchange){ .c = c, .reply = { .c = c }, .query = uri };
+	*x = (struct exchange){
+		.c = c, .reply = { .c = c }, .route = "other", .query = uri
+	};
 	timing_begin(&x->timing);
 	if (!text_split(&x->query, '?', &x->path))
 		x->path = x->query = VIEW("");
@@ -233,7 +236,8 @@ exchange_api_key(const struct exchange *x, struct view *key, struct fault *f)
 
 /* One line a request, at a level that says who must care. */
 static void
-log_request(const struct exchange *x, int status, const struct fault *f)
+log_request(const struct exchange *x, int status, int64_t took_us,
+    const struct fault *f)
 {
 	struct log_field fields[12 + TIMING_PHASES];
 	size_t n = 0;
@@ -243,8 +247,7 @@ log_request(const struct exchange *x, int status, const struct fault *f)
 	fields[n++] = LOG_TEXT("path", view_str(x->logged_path));
 	fields[n++] = LOG_TEXT("pool", view_str(x->pool));
 	fields[n++] = LOG_NUMBER("status", status);
-	fields[n++] =
-	    LOG_NUMBER("ms", (clock_ticks_us() - x->timing.began_us) / 1000);
+	fields[n++] = LOG_NUMBER("ms", took_us / 1000);
 	fields[n++] = LOG_NUMBER("bytes", x->reply.bytes);
 	if (x->prompt[0] != '\0')
 		fields[n++] = LOG_TEXT("prompt", view_str(x->prompt));
@@ -260,13 +263,29 @@ log_request(const struct exchange *x, int status, const struct fault *f)
 	log_fields(status >= 500 ? LOG_ERROR : LOG_INFO, "request", fields, n);
 }
 
+/* One that another pool answers is counted there. */
+static void
+count_request(const struct exchange *x, int status, int64_t took_us)
+{
+	const char word[] = { (char)('0' + status / 100 % 10),
+		(char)('0' + status / 10 % 10), (char)('0' + status % 10),
+		'\0' };
+
+	if (x->reply.is_handed_over)
+		return;
+	metrics_count(METRICS_REQUESTS, x->route, word, 1);
+	metrics_observe(METRICS_REQUEST_SECONDS, x->route, took_us);
+}
+
 void
 exchange_end(struct exchange *x, const struct fault *f)
 {
 	const bool whole = fcgi_finish(x->c);
+	const int64_t took_us = clock_ticks_us() - x->timing.began_us;
+	int status = whole ? x->reply.status : PEER_GONE_STATUS;
 
 	if (x->reply.is_cut)
-		log_request(x, CUT_STATUS, f);
-	else
-		log_request(x, whole ? x->reply.status : PEER_GONE_STATUS, f);
+		status = CUT_STATUS;
+	count_request(x, status, took_us);
+	log_request(x, status, took_us, f);
 }

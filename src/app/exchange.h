@@ -23,6 +23,7 @@ struct exchange {
 	struct fcgi *c;
 	struct reply reply;
 	struct timing timing;
+	const char *route; /* its path in the table of routes, or "other" */
 	struct view path;  /* raw, without the query */
 	struct view rest;  /* of the path, after its route's own */
 	struct view query; /* raw, without '?' */

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "codec/text.h"
 #include "disk/objects.h"
 
@@ -14,8 +15,7 @@ enum {
 	PROMPT_MAX = 48 << 10,
 	COME_BACK_S = 5,
 	RECORD_ATTEMPTS =
-	    3, /* each waits for other writers as long as db does */
-	MIB = 1 << 20
+	    3 /* each waits for other writers as long as db does */
 };
 
 #define MAYBE_PAID "maybe paid" /* in details: a client may look for it */
@@ -200,15 +200,19 @@ leave_claim(struct work *w, bool maybe_paid)
 		    LOG_TEXT("message", view_str(f.text)));
 }
 
+int
+generate_room(struct generate *g, int images, struct fault *f)
+{
+	const int64_t need = (int64_t)images * NEED_PER_IMAGE;
+
+	return store_guard(
+	    g->store, images, need, conf_reserve_bytes(g->conf), f);
+}
+
 static int
 guard(struct work *w, struct fault *f)
 {
-	const int64_t reserve =
-	    conf_number(w->g->conf, CONF_DISK_RESERVE_MB) * MIB;
-	const int images = w->request->ask->num_images;
-	const int64_t need = (int64_t)images * NEED_PER_IMAGE;
-
-	if (store_guard(w->g->store, images, need, reserve, f) == -1)
+	if (generate_room(w->g, w->request->ask->num_images, f) == -1)
 		return -1;
 	/* A claim was just written, which shows as much. */
 	if (w->claim.serial == 0 && db_guard(w->g->db, f) == -1)
@@ -340,6 +344,10 @@ keep_images(struct work *w)
 			image->outcome = GEN_FAILED;
 		if (image->outcome == GEN_FAILED)
 			log_failure(w, i, &image->why);
+		metrics_count(METRICS_IMAGES_MADE, answer->model,
+		    metrics_outcome(image->outcome == GEN_OK ? FAULT_NONE
+							     : image->why.kind),
+		    1);
 	}
 	buf_fini(&bytes);
 }
@@ -525,6 +533,16 @@ pay(struct work *w, struct fault *f)
 	return f->kind == FAULT_FILTERED ? -1 : give_up(w, true, f);
 }
 
+/* A generation that was begun has ended. */
+static void
+count_it(const struct work *w, int rc, const struct fault *f)
+{
+	const char *model = w->result->answer.model;
+
+	metrics_count(METRICS_GENERATIONS, model[0] == '\0' ? "none" : model,
+	    metrics_outcome(rc == 0 ? FAULT_NONE : f->kind), 1);
+}
+
 /* The images of this generation are in the bucket when this returns, or
  * wait in the queue: that fails no generation. */
 static void
@@ -603,8 +621,10 @@ generate(struct generate *g, const struct generate_request *request,
 
 	store_follow(g->store);
 	rc = claim_key(&w, &go_on, f);
-	if (rc == 0 && go_on)
+	if (rc == 0 && go_on) {
 		rc = pay(&w, f);
+		count_it(&w, rc, f);
+	}
 	if (rc == 0)
 		share(&w);
 	claims_fini(&w.claim);

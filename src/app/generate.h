@@ -29,6 +29,10 @@ int generate_open(struct generate **out, const struct conf *conf,
     struct assets *assets, struct fault *f);
 void generate_close(struct generate **g);
 
+/* Is there room for so many images, with the reserve still free?  As
+ * store_guard fails. */
+int generate_room(struct generate *g, int images, struct fault *f);
+
 struct generate_request {
 	const struct ask *ask;
 	struct view request_id;

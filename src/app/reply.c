@@ -102,6 +102,20 @@ reply_json(struct reply *r, int status, struct view body)
 }
 
 void
+reply_unready(struct reply *r, int retry_after_s, struct view body)
+{
+	struct buf extra = BUF_INIT(REPLY_HEADERS_MAX);
+
+	buf_fmt(&extra, "Cache-Control: no-store\r\nRetry-After: %d\r\n",
+	    retry_after_s);
+	if (extra.spoilt)
+		reply_cut(r);
+	else
+		send_json(r, 503, buf_view(&extra), body);
+	buf_fini(&extra);
+}
+
+void
 reply_fault(struct reply *r, const struct fault *f, const char *allow)
 {
 	struct buf extra = BUF_INIT(REPLY_HEADERS_MAX);
@@ -172,6 +186,7 @@ reply_hand_over(struct reply *r, const char *location)
 
 	MUST(r->status == 0);
 	r->status = 200;
+	r->is_handed_over = true;
 	buf_fmt(
 	    &headers, "Status: 200 OK\r\nX-Accel-Redirect: %s\r\n", location);
 	send_headers(r, &headers);

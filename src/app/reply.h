@@ -25,6 +25,7 @@ struct reply {
 	int64_t bytes;    /* of the body, sent so far     */
 	bool is_cut;      /* given up by us               */
 	int64_t shared_s; /* see reply_share           */
+	bool is_handed_over;
 };
 
 /*
@@ -49,6 +50,9 @@ void reply_share(struct reply *r, int64_t seconds);
 
 /* A whole JSON document, not to be stored by any cache. */
 void reply_json(struct reply *r, int status, struct view body);
+
+/* The same as 503, with when to come back. */
+void reply_unready(struct reply *r, int retry_after_s, struct view body);
 
 /* Error JSON and status of f; allow: the Allow header of a 405, or "". */
 void reply_fault(struct reply *r, const struct fault *f, const char *allow);

@@ -4,6 +4,7 @@
 #include "app/jobs.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 
 enum {
 	IDLE_MS = 500,        /* between looks at an empty list            */
@@ -162,8 +163,10 @@ runner_run(const struct conf *conf, int stop_fd, struct fault *f)
 
 	if (assets_open(&r.assets, conf, CLOUD_USER, stop_fd, f) == -1)
 		return fault_while(f, "run operations");
+	metrics_begin(METRICS_RUNNER_ROLE);
 	while (!clock_is_stopped(r.stop_fd, wait_ms)) {
 		why = FAULT_INIT;
+		metrics_follow(clock_ticks_us());
 		cloud_tend(assets_cloud(r.assets));
 		if (turn(&r, &wait_ms, &why) == -1) {
 			wait_ms = AGAIN_MS;

@@ -121,8 +121,8 @@ write_text(const struct status *s, struct buf *out)
 }
 
 /* What began later than now, by a clock that was put back, is new. */
-static int64_t
-age_s(int64_t since_ms)
+int64_t
+status_waited_s(int64_t since_ms)
 {
 	const int64_t age_ms = clock_now_ms() - since_ms;
 
@@ -143,7 +143,7 @@ status_describe(
 	    objects_errors(assets_db(a), STATUS_ERRORS_MAX, on_error, &s, f) ==
 		0 &&
 	    buf_done(&s.errors, f) == 0) {
-		s.oldest_s = age_s(s.queue.oldest_ms);
+		s.oldest_s = status_waited_s(s.queue.oldest_ms);
 		look_at_storage(a, &s);
 		(as_json ? write_json : write_text)(&s, out);
 		rc = buf_done(out, f);

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 
 enum {
 	RECORD_ATTEMPTS = 3, /* each waits for other writers as long as db */
@@ -407,6 +408,25 @@ is_ready(const struct upload_parts *p, struct work *works, size_t n)
 	return false;
 }
 
+/* What was asked of the bucket; bytes that it had already have not moved. */
+static void
+count_them(const struct work *works, size_t n)
+{
+	const struct upload *u;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		u = works[i].upload;
+		if (!works[i].is_planned)
+			continue;
+		metrics_count(
+		    METRICS_UPLOADS, metrics_outcome(u->fault.kind), NULL, 1);
+		if (u->fault.kind == FAULT_NONE && works[i].op.verb == S3_PUT)
+			metrics_count(METRICS_UPLOADED_BYTES, NULL, NULL,
+			    (uint64_t)works[i].op.size);
+	}
+}
+
 int
 upload_run(const struct upload_parts *p, struct upload *uploads, size_t n,
     int64_t deadline_ms, struct fault *f)
@@ -425,8 +445,10 @@ upload_run(const struct upload_parts *p, struct upload *uploads, size_t n,
 	store_follow(p->store);
 	if (is_ready(p, works, n))
 		rc = run_works(p, works, n, deadline_ms, f);
-	if (rc == 0)
+	if (rc == 0) {
+		count_them(works, n);
 		rc = settle(p, works, n, deadline_ms, f);
+	}
 	free(works);
 	return rc == 0 ? 0 : fault_while(f, "upload");
 }

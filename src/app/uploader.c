@@ -13,6 +13,7 @@
 #include "app/watch.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 
 enum {
 	CHILDREN = 2,
@@ -241,6 +242,7 @@ work(struct uploader *u, struct fault *f)
 		if (need_children(u, f) == -1)
 			return -1;
 		why = FAULT_INIT;
+		metrics_follow(clock_ticks_us());
 		cloud_tend(assets_cloud(u->assets));
 		if (turn(u, &busy, &why) == -1)
 			log_event(LOG_ERROR, "uploader",
@@ -271,6 +273,7 @@ begin(struct uploader *u, struct fault *f)
 	if (start_stop_fd(&u->stop_fd, f) == -1 || begin_children(u, f) == -1 ||
 	    assets_open(&u->assets, u->conf, CLOUD_USER, u->stop_fd, f) == -1)
 		return -1;
+	metrics_begin(METRICS_UPLOADER_ROLE);
 	return hurry(u, f);
 }
 

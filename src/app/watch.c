@@ -3,6 +3,7 @@
 #include "app/assets.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 
 /* Asked for while there is no object yet: S3 says that it is not there. */
 #define NOTHING_KEY "character_references/.nothing"
@@ -110,7 +111,9 @@ watch_run(const struct conf *conf, int stop_fd, struct fault *f)
 
 	if (assets_open(&w.assets, conf, CLOUD_KEEPER, stop_fd, f) == -1)
 		return fault_while(f, "watch the storage");
+	metrics_begin(METRICS_WATCHER_ROLE);
 	do {
+		metrics_follow(clock_ticks_us());
 		began_ms = clock_ticks_ms();
 		cloud_tend(assets_cloud(w.assets));
 		look(&w);

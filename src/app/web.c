@@ -8,9 +8,13 @@
 #include "app/images.h"
 #include "app/operations.h"
 #include "app/persistence.h"
+#include "app/ready.h"
 #include "app/recover.h"
+#include "app/scrape.h"
 #include "app/service.h"
 #include "base/log.h"
+#include "base/metrics.h"
+#include "codec/text.h"
 
 struct web {
 	struct service service;
@@ -36,6 +40,8 @@ struct route {
 
 static const struct route routes[] = {
 	{ "GET", "/healthz", POOL_FAST, healthz, 0, OPEN },
+	{ "GET", "/readyz", POOL_FAST, ready_answer, 0, OPEN },
+	{ "GET", "/metrics", POOL_FAST, scrape_answer, 0, OPEN },
 	{ "GET", IMAGES_PATH, POOL_FAST, images_get, 0, READ },
 	{ "GET", PERSISTENCE_URL_PATH, POOL_LOOKUP, persistence_url, 0, READ },
 	{ "POST", "/api/mv/generate_character_reference", POOL_SLOW,
@@ -71,6 +77,7 @@ find_route(struct exchange *x, struct fault *f)
 
 	for (route = routes; route < routes + COUNT(routes); route++)
 		if (is_path_of(route, x->path)) {
+			x->route = route->path;
 			x->rest.p = x->path.p + strlen(route->path);
 			x->rest.n = x->path.n - strlen(route->path);
 			return route;
@@ -269,6 +276,8 @@ web_serve(struct web *w, struct fcgi *c)
 	struct exchange x;
 
 	exchange_begin(&x, c);
+	metrics_follow(x.timing.began_us);
+	metrics_busy(x.timing.began_us);
 	tend_cloud(s, &x);
 	route = find_route(&x, &f);
 	if (route == NULL || check_right(s, &x, route, &f) == -1 ||
@@ -279,6 +288,20 @@ web_serve(struct web *w, struct fcgi *c)
 	release_cloud(s);
 	if (s->is_behind)
 		catch_up(s);
+	metrics_idle();
+}
+
+/* The pool whose socket this is: fast.sock, or fast-a.sock of a group. */
+static enum metrics_role
+pool_here(void)
+{
+	char name[FCGI_NAME_SIZE];
+	size_t i;
+
+	fcgi_name(name);
+	for (i = 0; text_is_alnum(name[i]); i++)
+		continue;
+	return metrics_role_named((struct view){ name, i });
 }
 
 int
@@ -292,6 +315,7 @@ web_open(struct web **out, const struct conf *conf, struct fault *f)
 		web_close(&w);
 		return -1;
 	}
+	metrics_begin(pool_here());
 	*out = w;
 	return 0;
 }

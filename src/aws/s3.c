@@ -8,6 +8,7 @@
 #include "aws/errand.h"
 #include "aws/retry.h"
 #include "base/clock.h"
+#include "base/metrics.h"
 #include "net/http.h"
 
 enum {
@@ -218,6 +219,8 @@ finish(struct task *t)
 	if (!t->is_probe)
 		tell(t->s, news_of(e));
 	t->is_finished = true;
+	metrics_count(METRICS_S3_REQUESTS, t->is_probe ? "probe" : e->word,
+	    metrics_outcome(op->fault.kind), 1);
 	if (op->finished != NULL)
 		op->finished(op);
 }

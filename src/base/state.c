@@ -1,35 +1,22 @@
 #include "base/state.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/random.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "base/file.h"
+#include "base/shared.h"
 
 enum {
 	LAYOUT_VERSION = 3, /* another one for every change of the layout   */
 	ABSENT_SLOTS = 4096,
 	REGION_WORDS = STATE_REGION_SIZE / 8,
-	FILE_MODE = 0600,
-	LOCK_WAIT_MS = 5000, /* for another process that makes the file     */
-	LOCK_STEP_MS = 5,
 	VERDICT_BITS = 2,
 	ABSENT_UNIT_BITS = 7, /* times of absence count 128 ms              */
 	ABSENT_UNITS = STATE_ABSENT_MS >> ABSENT_UNIT_BITS
 };
 
-static const char file_name[] = "state";
-static const uint64_t magic = UINT64_C(0x6574617473666572); /* "refstate" */
-
-typedef _Atomic uint64_t word;
+typedef shared_word word;
 
 /*
  * The file.  A verdict and its time are one word, so that nobody reads one
@@ -37,9 +24,7 @@ typedef _Atomic uint64_t word;
  * word of zeros is what nobody has written yet.
  */
 struct layout {
-	uint64_t magic;
-	uint32_t version;
-	uint32_t size;
+	struct shared_head head;
 	uint64_t seed[2]; /* of the fingerprints; other in every file */
 	word news;        /* the last verdict and when it came        */
 	word change;      /* the first that was like it               */
@@ -50,10 +35,6 @@ struct layout {
 	word absent[ABSENT_SLOTS]; /* tag << 32 | time in units        */
 };
 
-/* What has no lock in it can be shared by processes. */
-_Static_assert(ATOMIC_LONG_LOCK_FREE == 2 && ATOMIC_LLONG_LOCK_FREE == 2 &&
-		   sizeof(word) == sizeof(uint64_t),
-    "words of 64 bits need no lock");
 _Static_assert(STATE_DENIED >> VERDICT_BITS == 0, "a verdict fits its bits");
 _Static_assert(
     sizeof(struct layout) == 72 + STATE_REGION_SIZE + 8 * ABSENT_SLOTS,
@@ -64,222 +45,64 @@ struct state {
 	bool listens;        /* what we write stays with us */
 };
 
-static int
-failed(struct fault *f, const char *doing)
+static void
+begin(void *fresh)
 {
-	return fault_sys(f, errno == ENOMEM ? FAULT_MEMORY : FAULT_DISK,
-	    "%s %s", doing, file_name);
+	struct layout *file = fresh;
+
+	MUST(getrandom(file->seed, sizeof file->seed, 0) ==
+	     (ssize_t)sizeof file->seed);
 }
 
-/* Maps the open file, as `sharing` says (see mmap): NULL, without a fault,
- * when it is not of our layout. */
-static int
-map_open(struct layout **out, int fd, int sharing, struct fault *f)
-{
-	struct layout *file;
-	struct stat st;
+static const struct shared_kind kind = { "state",
+	{ UINT64_C(0x6574617473666572) /* "refstate" */, LAYOUT_VERSION,
+	    sizeof(struct layout) },
+	begin };
 
-	*out = NULL;
-	if (fstat(fd, &st) == -1)
-		return failed(f, "look at");
-	if (!S_ISREG(st.st_mode) || st.st_size != sizeof *file)
-		return 0;
-	file = mmap(NULL, sizeof *file, PROT_READ | PROT_WRITE, sharing, fd, 0);
-	if (file == MAP_FAILED)
-		return failed(f, "map");
-	if (file->magic == magic && file->version == LAYOUT_VERSION &&
-	    file->size == sizeof *file)
-		*out = file;
-	else
-		(void)munmap(file, sizeof *file);
-	return 0;
-}
-
-/* Maps the file of that name: NULL, without a fault, when there is none of
- * our layout, or one that is somebody else's. */
+/* For hearing the others alone, or for telling them, too. */
 static int
-map_named(struct layout **out, int dir, struct fault *f)
+hold(struct state **out, bool listens, const char *folder, struct fault *f)
 {
-	/* O_NONBLOCK: opening a pipe of that name must not wait. */
-	const int fd = openat(
-	    dir, file_name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct state *s = calloc(1, sizeof *s);
+	void *map;
 	int rc;
 
-	*out = NULL;
-	if (fd == -1 && (errno == ENOENT || errno == ELOOP || errno == ENXIO ||
-			    errno == EACCES))
-		return 0;
-	if (fd == -1)
-		return failed(f, "open");
-	rc = map_open(out, fd, MAP_SHARED, f);
-	(void)close(fd);
-	return rc;
-}
-
-static void
-begin(struct layout *fresh)
-{
-	fresh->magic = magic;
-	fresh->version = LAYOUT_VERSION;
-	fresh->size = sizeof *fresh;
-	MUST(getrandom(fresh->seed, sizeof fresh->seed, 0) ==
-	     (ssize_t)sizeof fresh->seed);
-}
-
-/* Makes the file under its name, where there is none or a useless one; the
- * folder is locked. */
-static int
-make_named(int dir, struct fault *f)
-{
-	struct layout *fresh = calloc(1, sizeof *fresh);
-	struct file_draft d = FILE_DRAFT_INIT;
-	int rc = -1;
-
-	if (fresh == NULL)
-		return fault_set(f, FAULT_MEMORY, "make %s", file_name);
-	begin(fresh);
-	file_sweep_drafts(dir);
-	if (file_draft_open(&d, dir, f) == -1)
-		goto out;
-	if (fchmod(d.fd, FILE_MODE) == -1 ||
-	    (unlinkat(dir, file_name, 0) == -1 && errno != ENOENT)) {
-		(void)failed(f, "replace");
-		goto out;
+	if (s == NULL)
+		return fault_set(f, FAULT_MEMORY, "open the state");
+	rc = listens ? shared_listen(&kind, folder, &map, f)
+		     : shared_open(&kind, folder, SHARED_OWN, &map, NULL, f);
+	if (rc == -1) {
+		free(s);
+		return -1;
 	}
-	if (file_draft_write(&d,
-		(struct view){ (const char *)fresh, sizeof *fresh }, f) == -1)
-		goto out;
-	rc = file_draft_publish(&d, file_name, f);
-out:
-	file_draft_fini(&d);
-	free(fresh);
-	return rc;
-}
-
-/* Waits until no other process makes the file.  Closing dir unlocks it. */
-static int
-lock_folder(int dir, struct fault *f)
-{
-	const int64_t deadline_ms = clock_ticks_ms() + LOCK_WAIT_MS;
-
-	while (flock(dir, LOCK_EX | LOCK_NB) == -1) {
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return failed(f, "lock the folder of");
-		if (clock_ticks_ms() >= deadline_ms)
-			return fault_set(f, FAULT_DISK,
-			    "the folder of %s was locked for %d ms", file_name,
-			    LOCK_WAIT_MS);
-		clock_sleep_ms(LOCK_STEP_MS);
-	}
+	*s = (struct state){ map, listens };
+	*out = s;
 	return 0;
-}
-
-/*
- * All that make the file do it under the lock, after one more look: so the
- * name leads to one file for everybody who comes, and it is never half made.
- */
-static int
-map_or_make(struct layout **out, int dir, struct fault *f)
-{
-	if (map_named(out, dir, f) == -1)
-		return -1;
-	if (*out != NULL)
-		return 0;
-	if (lock_folder(dir, f) == -1 || map_named(out, dir, f) == -1)
-		return -1;
-	if (*out != NULL)
-		return 0;
-	if (make_named(dir, f) == -1 || map_named(out, dir, f) == -1)
-		return -1;
-	return *out != NULL ? 0
-			    : fault_set(f, FAULT_DISK,
-				  "%s is not what was made", file_name);
-}
-
-static int
-map_in(struct layout **out, const char *folder, struct fault *f)
-{
-	struct fault none = FAULT_INIT;
-	int dir = -1, rc = -1;
-
-	/* Making folders syncs them, which is not for every look. */
-	if (file_open_folder(folder, &dir, &none) == 0 ||
-	    (file_make_folders(folder, f) == 0 &&
-		file_open_folder(folder, &dir, f) == 0))
-		rc = map_or_make(out, dir, f);
-	if (dir != -1)
-		(void)close(dir);
-	return rc == 0 ? 0 : fault_while(f, "open the state file");
 }
 
 int
 state_open(struct state **out, const char *folder, struct fault *f)
 {
-	struct state *s = calloc(1, sizeof *s);
-
-	if (s == NULL)
-		return fault_set(f, FAULT_MEMORY, "open %s", file_name);
-	if (map_in(&s->file, folder, f) == -1) {
-		free(s);
-		return -1;
-	}
-	*out = s;
-	return 0;
-}
-
-/* What is there, for reading; or NULL. */
-static struct layout *
-map_aside(const char *folder)
-{
-	struct fault none = FAULT_INIT;
-	struct layout *file = NULL;
-	int dir = -1, fd;
-
-	if (file_open_folder(folder, &dir, &none) == -1)
-		return NULL;
-	fd = openat(
-	    dir, file_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	(void)close(dir);
-	if (fd == -1)
-		return NULL;
-	(void)map_open(&file, fd, MAP_PRIVATE, &none);
-	(void)close(fd);
-	return file;
+	return hold(out, false, folder, f);
 }
 
 int
 state_listen(struct state **out, const char *folder, struct fault *f)
 {
-	struct state *s = calloc(1, sizeof *s);
-
-	if (s == NULL)
-		return fault_set(f, FAULT_MEMORY, "open %s", file_name);
-	s->listens = true;
-	s->file = map_aside(folder);
-	if (s->file == NULL) {
-		s->file = mmap(NULL, sizeof *s->file, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (s->file == MAP_FAILED) {
-			free(s);
-			return failed(f, "map");
-		}
-		begin(s->file);
-	}
-	*out = s;
-	return 0;
+	return hold(out, true, folder, f);
 }
 
 int
 state_follow(struct state *s, const char *folder, struct fault *f)
 {
-	struct layout *file;
+	void *map;
 
 	if (s->listens)
 		return 0;
-	if (map_in(&file, folder, f) == -1)
+	if (shared_open(&kind, folder, SHARED_OWN, &map, NULL, f) == -1)
 		return -1;
-	(void)munmap(s->file, sizeof *s->file);
-	s->file = file;
+	shared_close(&kind, s->file);
+	s->file = map;
 	return 0;
 }
 
@@ -288,21 +111,9 @@ state_close(struct state **s)
 {
 	if (*s == NULL)
 		return;
-	(void)munmap((*s)->file, sizeof *(*s)->file);
+	shared_close(&kind, (*s)->file);
 	free(*s);
 	*s = NULL;
-}
-
-static uint64_t
-read_word(const word *w)
-{
-	return atomic_load_explicit(w, memory_order_relaxed);
-}
-
-static void
-write_word(word *w, uint64_t value)
-{
-	atomic_store_explicit(w, value, memory_order_relaxed);
 }
 
 static enum state_storage
@@ -337,13 +148,13 @@ state_tell_storage(struct state *s, enum state_storage now)
 	    &s->file->news, news, memory_order_relaxed);
 	if (verdict_in(before) != now || age_ms(before) == -1 ||
 	    state_change_age_ms(s) == -1)
-		write_word(&s->file->change, news);
+		shared_write(&s->file->change, news);
 }
 
 enum state_storage
 state_storage(const struct state *s)
 {
-	const uint64_t news = read_word(&s->file->news);
+	const uint64_t news = shared_read(&s->file->news);
 	const int64_t age = age_ms(news);
 
 	return age == -1 || age > STATE_FRESH_MS ? STATE_UNKNOWN
@@ -367,13 +178,13 @@ state_storage_word(enum state_storage storage)
 int64_t
 state_news_age_ms(const struct state *s)
 {
-	return age_ms(read_word(&s->file->news));
+	return age_ms(shared_read(&s->file->news));
 }
 
 int64_t
 state_change_age_ms(const struct state *s)
 {
-	return age_ms(read_word(&s->file->change));
+	return age_ms(shared_read(&s->file->change));
 }
 
 /* A clock may be wrong by decades, but a sum with it must not overflow. */
@@ -397,20 +208,22 @@ state_tell_clock_offset(struct state *s, int64_t offset_ms)
 {
 	if (!is_offset(offset_ms))
 		return;
-	write_word(&s->file->clock_gap_ms, (uint64_t)clock_gap_ms());
-	write_word(&s->file->clock_offset_ms, (uint64_t)offset_ms);
+	shared_write(&s->file->clock_gap_ms, (uint64_t)clock_gap_ms());
+	shared_write(&s->file->clock_offset_ms, (uint64_t)offset_ms);
 }
 
 int64_t
 state_clock_offset_ms(const struct state *s)
 {
-	const int64_t offset_ms = (int64_t)read_word(&s->file->clock_offset_ms);
+	const int64_t offset_ms =
+	    (int64_t)shared_read(&s->file->clock_offset_ms);
 	uint64_t moved_ms; /* either way: a negative one wraps */
 
 	/* Asked before each signature, and most clocks are right. */
 	if (offset_ms == 0 || !is_offset(offset_ms))
 		return 0;
-	moved_ms = (uint64_t)clock_gap_ms() - read_word(&s->file->clock_gap_ms);
+	moved_ms =
+	    (uint64_t)clock_gap_ms() - shared_read(&s->file->clock_gap_ms);
 	return moved_ms + STATE_CLOCK_SET_MS <= 2 * STATE_CLOCK_SET_MS
 		   ? offset_ms
 		   : 0;
@@ -493,7 +306,7 @@ state_tell_region(struct state *s, struct view whose, const char *region)
 	memcpy(words, region, n);
 	check = region_check(s, whose, words);
 	for (i = 0; i < REGION_WORDS; i++)
-		write_word(&s->file->region[i], words[i]);
+		shared_write(&s->file->region[i], words[i]);
 	return atomic_exchange_explicit(&s->file->region_check, check,
 		   memory_order_relaxed) != check;
 }
@@ -502,7 +315,7 @@ bool
 state_region(
     const struct state *s, struct view whose, char out[STATE_REGION_SIZE])
 {
-	const uint64_t check = read_word(&s->file->region_check);
+	const uint64_t check = shared_read(&s->file->region_check);
 	uint64_t words[REGION_WORDS];
 	size_t i;
 
@@ -510,7 +323,7 @@ state_region(
 	if (check == 0) /* none was told; asked before each signature */
 		return false;
 	for (i = 0; i < REGION_WORDS; i++)
-		words[i] = read_word(&s->file->region[i]);
+		words[i] = shared_read(&s->file->region[i]);
 	if (check != region_check(s, whose, words))
 		return false;
 	memcpy(out, words, STATE_REGION_SIZE);
@@ -561,7 +374,7 @@ state_note_absent(struct state *s, struct view name)
 	const struct mark m = mark_of(s, name);
 	word *const first = &s->file->absent[m.slots[0]];
 	word *const second = &s->file->absent[m.slots[1]];
-	const uint64_t a = read_word(first), b = read_word(second);
+	const uint64_t a = shared_read(first), b = shared_read(second);
 	word *at;
 
 	if (tag_in(a) == m.tag)
@@ -570,7 +383,7 @@ state_note_absent(struct state *s, struct view name)
 		at = second;
 	else
 		at = age_units(b) > age_units(a) ? second : first;
-	write_word(at, (uint64_t)m.tag << 32 | units_now());
+	shared_write(at, (uint64_t)m.tag << 32 | units_now());
 }
 
 bool
@@ -581,7 +394,7 @@ state_is_absent(const struct state *s, struct view name)
 	size_t i;
 
 	for (i = 0; i < 2; i++) {
-		absent = read_word(&s->file->absent[m.slots[i]]);
+		absent = shared_read(&s->file->absent[m.slots[i]]);
 		if (tag_in(absent) == m.tag &&
 		    age_units(absent) <= ABSENT_UNITS)
 			return true;

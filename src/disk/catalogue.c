@@ -28,6 +28,9 @@ static const char record_image[] = INSERT_IMAGE
     " request_id = excluded.request_id";
 static const char adopt_image[] = INSERT_IMAGE "NOTHING";
 
+/* Rows are never deleted, so their numbers have no gaps. */
+static const char count[] = "SELECT coalesce(max(rowid), 0) FROM images";
+
 /* The kind of the row's first column. */
 static int
 take_kind(struct db_query *q, enum sniff_kind *kind, struct fault *f)
@@ -117,6 +120,17 @@ keep_texts(struct catalogue_image *image, struct buf *texts, struct fault *f)
 		at += each[i]->n;
 	}
 	return 0;
+}
+
+int
+catalogue_count(struct db *db, int64_t *n, struct fault *f)
+{
+	struct db_query q = db_ask(db, count);
+	const int rc = db_step(&q, f);
+
+	*n = rc == 1 ? db_number(&q, 0) : 0;
+	db_end(&q);
+	return rc == 1 ? 0 : fault_while(f, "count the images");
 }
 
 int

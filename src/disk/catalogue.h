@@ -40,6 +40,9 @@ int catalogue_find(struct db *db, const struct image_id *id,
     const struct job_id *job, bool *found, enum sniff_kind *kind,
     struct fault *f);
 
+/* How many images there are: cheap, however many. */
+int catalogue_count(struct db *db, int64_t *n, struct fault *f);
+
 /* Enough for an image's texts: prompt, model and request id together. */
 enum { CATALOGUE_TEXTS_MAX = 256 << 10 };
 

@@ -374,6 +374,17 @@ db_guard(struct db *db, struct fault *f)
 	return rc == 0 ? 0 : fault_while(f, "write to the catalogue");
 }
 
+int
+db_guard_within(struct db *db, int wait_ms, struct fault *f)
+{
+	int rc;
+
+	(void)sqlite3_busy_timeout(db->sqlite, wait_ms);
+	rc = db_guard(db, f);
+	(void)sqlite3_busy_timeout(db->sqlite, DB_BUSY_MS);
+	return rc;
+}
+
 static int
 execute(struct db *db, const char *text, struct fault *f)
 {

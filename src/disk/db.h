@@ -50,6 +50,9 @@ int db_backup(struct db *db, const char *path, struct fault *f);
  * paid for; waits for other writers as db_begin does. */
 int db_guard(struct db *db, struct fault *f);
 
+/* The same, waiting for them so long at most. */
+int db_guard_within(struct db *db, int wait_ms, struct fault *f);
+
 /*
  * A statement on its way: its values are given in order, and the first
  * that SQLite refuses spoils it: step then says so.

@@ -61,6 +61,9 @@ static const char set_over[] =
     " bytes_done = ?5, bytes_total = ?6, state = ?7, result = ?8, error = ?9"
     " WHERE serial = ?1 AND state = 'running'";
 
+static const char count[] =
+    "SELECT state, count(*) FROM operations GROUP BY state";
+
 static const char keep_file[] =
     "INSERT INTO job_files (job_id, folder, path, size, mtime_ns, ctime_ns,"
     " inode, sha256, etag) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -436,6 +439,28 @@ jobs_settle(struct db *db, const struct jobs_operation *o,
 	if (db_finish(db, rc, f) == -1)
 		return fault_while(f, "record what came of an operation");
 	return 0;
+}
+
+int
+jobs_count(struct db *db, int64_t n[JOBS_STATES], struct fault *f)
+{
+	struct db_query q = db_ask(db, count);
+	struct view word;
+	size_t i;
+	int rc;
+
+	memset(n, 0, JOBS_STATES * sizeof *n);
+	while ((rc = db_step(&q, f)) == 1) {
+		if (db_text(&q, 0, &word, f) == -1) {
+			rc = -1;
+			break;
+		}
+		for (i = 0; i < JOBS_STATES; i++)
+			if (view_is(word, state_words[i]))
+				n[i] = db_number(&q, 1);
+	}
+	db_end(&q);
+	return rc == -1 ? fault_while(f, "count the operations") : 0;
 }
 
 /* The name's byte: of 2^63, so that two jobs hardly ever share one. */

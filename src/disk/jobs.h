@@ -90,6 +90,10 @@ int jobs_settle(struct db *db, const struct jobs_operation *o,
 int jobs_lease(struct db *db, const struct job_id *job,
     struct file_lease *lease, bool *held, struct fault *f);
 
+/* How many operations there are, by state. */
+enum { JOBS_STATES = JOBS_FAILED + 1 };
+int jobs_count(struct db *db, int64_t n[JOBS_STATES], struct fault *f);
+
 /* --- files: what need not be read or asked for again --- */
 
 struct jobs_file {

@@ -114,10 +114,11 @@ static const char resume[] =
 static const char of_image[] =
     "SELECT job_id, state, key, last_error, attempts, verified_at"
     " FROM objects WHERE image_id = ? ORDER BY job_id";
-static const char summary[] =
-    "SELECT state, count(*), sum(next_attempt_at = ?1),"
-    " min(iif(next_attempt_at < ?1, nullif(queued_at, 0), NULL))"
-    " FROM objects GROUP BY state";
+/* Both are answered by objects_to_do alone. */
+static const char not_lazy[] =
+    "SELECT count(*), min(nullif(queued_at, 0)) FROM objects"
+    " WHERE state = 'waiting' AND next_attempt_at < ?";
+static const char count_of[] = "SELECT count(*) FROM objects WHERE state = ?";
 
 #define JOB_FOLDER "/intermediate/character_reference/"
 
@@ -656,41 +657,54 @@ objects_of_image(struct db *db, const struct image_id *id, objects_told *each,
 	return rc;
 }
 
-/* One state of the summary: a row of it. */
 static int
-count_state(struct db_query *q, struct objects_summary *out, struct fault *f)
+count_state(
+    struct db *db, enum objects_state state, int64_t *n, struct fault *f)
 {
-	struct view word;
+	struct db_query q = db_ask(db, count_of);
+	int rc;
 
-	if (db_text(q, 0, &word, f) == -1)
-		return -1;
-	if (view_is(word, words[OBJECTS_WAITING])) {
-		out->waiting = db_number(q, 1);
-		out->lazy = db_number(q, 2);
-		out->oldest_ms = db_number(q, 3);
-	} else if (view_is(word, words[OBJECTS_DONE])) {
-		out->done = db_number(q, 1);
-	} else {
-		out->failed = db_number(q, 1);
+	db_give_text(&q, view_str(words[state]));
+	rc = db_step(&q, f);
+	*n = rc == 1 ? db_number(&q, 0) : 0;
+	db_end(&q);
+	return rc == 1 ? 0 : fault_while(f, "count the objects");
+}
+
+int
+objects_backlog(struct db *db, struct objects_backlog *out, struct fault *f)
+{
+	struct db_query q = db_ask(db, not_lazy);
+	int rc;
+
+	*out = (struct objects_backlog){ .waiting = 0 };
+	db_give_number(&q, OBJECTS_LAZY);
+	rc = db_step(&q, f);
+	if (rc == 1) {
+		out->waiting = db_number(&q, 0);
+		out->oldest_ms = db_number(&q, 1);
 	}
-	return 0;
+	db_end(&q);
+	if (rc != 1)
+		return fault_while(f, "count the objects");
+	return count_state(db, OBJECTS_FAILED, &out->failed, f);
 }
 
 int
 objects_summary(struct db *db, struct objects_summary *out, struct fault *f)
 {
-	struct db_query q = db_ask(db, summary);
-	int rc;
+	struct objects_backlog due;
 
 	*out = (struct objects_summary){ .waiting = 0 };
-	db_give_number(&q, OBJECTS_LAZY);
-	while ((rc = db_step(&q, f)) == 1)
-		if (count_state(&q, out, f) == -1) {
-			rc = -1;
-			break;
-		}
-	db_end(&q);
-	return rc == -1 ? fault_while(f, "count the objects") : 0;
+	if (objects_backlog(db, &due, f) == -1 ||
+	    count_state(db, OBJECTS_WAITING, &out->waiting, f) == -1 ||
+	    count_state(db, OBJECTS_DONE, &out->done, f) == -1)
+		return -1;
+	/* Others may have added some in between. */
+	out->lazy = out->waiting > due.waiting ? out->waiting - due.waiting : 0;
+	out->failed = due.failed;
+	out->oldest_ms = due.oldest_ms;
+	return 0;
 }
 
 int

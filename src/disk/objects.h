@@ -168,6 +168,17 @@ typedef int objects_seen(
 int objects_of_job(struct db *db, const struct job_id *job, objects_seen *each,
     void *arg, struct fault *f);
 
+/* What is to do and what is stuck: cheap, as long as there is not much of it,
+ * however many are done or lazy. */
+struct objects_backlog {
+	int64_t waiting;   /* without the lazy ones */
+	int64_t oldest_ms; /* as in the summary     */
+	int64_t failed;
+};
+
+int objects_backlog(
+    struct db *db, struct objects_backlog *out, struct fault *f);
+
 struct objects_summary {
 	int64_t waiting; /* lazy ones included                            */
 	int64_t lazy;

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "codec/text.h"
 #include "gen/gen_gemini.h"
 #include "gen/gen_imagen.h"
@@ -542,12 +543,16 @@ static int
 ask_model(
     struct models *m, struct round *r, int64_t deadline_ms, struct fault *f)
 {
+	int64_t began_us;
 	int rc;
 
 	memcpy(r->answer->model, r->model->name, sizeof r->model->name);
 	rc = round_write(r, m, f);
 	if (rc == 0) {
+		began_us = clock_ticks_us();
 		http_run(m->http, r->call, (size_t)r->n, deadline_ms, judge, r);
+		metrics_observe(METRICS_MODEL_SECONDS, r->model->name,
+		    clock_ticks_us() - began_us);
 		rc = round_read(r, f);
 	}
 	round_fini(r);

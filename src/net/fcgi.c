@@ -9,6 +9,7 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <fcgiapp.h>
@@ -116,6 +117,25 @@ fcgi_close(struct fcgi **c)
 		(void)close((*c)->epoll);
 	free(*c);
 	*c = NULL;
+}
+
+void
+fcgi_name(char out[FCGI_NAME_SIZE])
+{
+	struct sockaddr_un at = { .sun_family = AF_UNSPEC };
+	socklen_t size = sizeof at;
+	const char *name;
+
+	out[0] = '\0';
+	if (getsockname(LISTENER, (struct sockaddr *)&at, &size) == -1 ||
+	    at.sun_family != AF_UNIX)
+		return;
+	/* A path of full length has no NUL of its own. */
+	memcpy(out, at.sun_path, sizeof at.sun_path);
+	out[sizeof at.sun_path] = '\0';
+	name = strrchr(out, '/');
+	if (name != NULL)
+		memmove(out, name + 1, strlen(name));
 }
 
 /* Takes note of signals; false when one says to leave at once. */

@@ -29,6 +29,11 @@ struct fcgi; /* opaque; one a process */
 int fcgi_open(struct fcgi **out, struct fault *f);
 void fcgi_close(struct fcgi **c);
 
+enum { FCGI_NAME_SIZE = 109 };
+
+/* The file name of the listening socket ("fast-a.sock"), or "". */
+void fcgi_name(char out[FCGI_NAME_SIZE]);
+
 /*
  * Waits for the next request and takes it in hand: true; its parameters
  * are read, its body is not.  False: there will be none, fcgi_left says why.

@@ -405,14 +405,21 @@ all_that_was_recorded_is_found(void **state)
 	struct catalogue_image cat = image_of("cat"), dog = image_of("dog");
 	struct fixture *p = *state;
 	struct catalogue_image found;
+	struct fault f = FAULT_INIT;
+	int64_t n = -1;
 
 	dog.prompt = dog.model = dog.request_id = VIEW("");
 	dog.has_seed = false;
 	dog.seed = 0;
 	open_it(p);
 	assert_false(find_all(p, "cat", &found));
+	assert_int_equal(catalogue_count(p->db, &n, &f), 0);
+	assert_int_equal(n, 0);
 	record(p, &cat, 1, "");
 	record(p, &dog, 1, "");
+	record(p, &dog, 1, ""); /* once more: it is the same one */
+	assert_int_equal(catalogue_count(p->db, &n, &f), 0);
+	assert_int_equal(n, 2);
 	assert_true(find_all(p, "cat", &found));
 	assert_same(&found, &cat);
 	assert_true(find_all(p, "dog", &found));

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "place.h"
 
@@ -122,6 +123,27 @@ a_guard_keeps_no_lock(void **state)
 	assert_int_equal(db_open(&other, p->place.root, &f), 0);
 	assert_int_equal(db_guard(p->db, &f), 0);
 	assert_int_equal(db_guard(other, &f), 0);
+	db_close(&other);
+}
+
+static void
+a_guard_waits_as_long_as_it_is_told(void **state)
+{
+	struct fixture *p = *state;
+	struct fault f = FAULT_INIT;
+	struct db *other = NULL;
+	int64_t began_ms;
+
+	open_it(p);
+	assert_int_equal(db_open(&other, p->place.root, &f), 0);
+	assert_int_equal(db_begin(other, &f), 0);
+	began_ms = clock_ticks_ms();
+	assert_int_equal(db_guard_within(p->db, 50, &f), -1);
+	assert_in_range(clock_ticks_ms() - began_ms, 0, DB_BUSY_MS / 2);
+	assert_int_equal(f.kind, FAULT_CATALOGUE);
+	f = FAULT_INIT;
+	assert_int_equal(db_finish(other, 0, &f), 0);
+	assert_int_equal(db_guard_within(p->db, 50, &f), 0);
 	db_close(&other);
 }
 
@@ -697,6 +719,7 @@ main(void)
 		TEST(a_new_database_is_durable),
 		TEST(a_database_that_was_removed_is_not_written_to),
 		TEST(a_guard_keeps_no_lock),
+		TEST(a_guard_waits_as_long_as_it_is_told),
 		TEST(what_is_given_is_what_comes_back),
 		TEST(a_backup_is_the_whole_of_one_moment),
 		TEST(a_backup_replaces_nothing_and_a_failed_one_leaves_nothing),

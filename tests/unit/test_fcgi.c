@@ -7,12 +7,15 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "folder.h"
 
 enum { PATIENCE_S = 20 };
 
@@ -178,6 +181,28 @@ a_worker_needs_a_listening_socket(void **state)
 	assert_null(c);
 }
 
+static void
+a_socket_is_known_by_its_file_name(void **state)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	char folder[FOLDER_SIZE], name[FCGI_NAME_SIZE] = "x";
+	int fd;
+
+	(void)state;
+	fcgi_name(name); /* of the kernel's own choice: it has none */
+	assert_string_equal(name, "");
+	assert_int_equal(folder_make(folder), 0);
+	(void)snprintf(
+	    at.sun_path, sizeof at.sun_path, "%.90s/fast-a.sock", folder);
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+	assert_int_equal(dup2(fd, STDIN_FILENO), STDIN_FILENO);
+	assert_int_equal(close(fd), 0);
+	fcgi_name(name);
+	assert_string_equal(name, "fast-a.sock");
+	assert_int_equal(folder_remove(folder), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -194,6 +219,7 @@ main(void)
 		TEST(sigterm_looks_at_all_that_is_queued_first),
 		TEST(sigusr1_leaves_at_once),
 		TEST(a_worker_needs_a_listening_socket),
+		TEST(a_socket_is_known_by_its_file_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

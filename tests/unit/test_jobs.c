@@ -165,6 +165,35 @@ an_operation_is_found_as_it_was_asked_for(void **state)
 }
 
 static void
+operations_are_counted_by_state(void **state)
+{
+	struct jobs_operation o = JOBS_OPERATION_INIT;
+	struct file_lease lease = FILE_LEASE_INIT;
+	struct fixture *p = *state;
+	struct fault f = FAULT_INIT;
+	int64_t n[JOBS_STATES];
+
+	open_it(p);
+	must(jobs_count(p->db, n, &f), &f);
+	assert_true(n[JOBS_QUEUED] == 0 && n[JOBS_FAILED] == 0);
+	(void)live_through(p, "a");
+	(void)live_through(p, "b");
+	(void)ask(p, "c");
+	(void)take_into(p, &o, &lease);
+	(void)ask(p, "d");
+	(void)ask(p, "e");
+	(void)ask(p, "f");
+	must(jobs_count(p->db, n, &f), &f);
+	assert_true(n[JOBS_QUEUED] == 3 && n[JOBS_RUNNING] == 1 &&
+		    n[JOBS_DONE] == 2 && n[JOBS_FAILED] == 0);
+	settle(p, &o, JOBS_FAILED, "", "{}");
+	must(jobs_count(p->db, n, &f), &f);
+	assert_true(n[JOBS_RUNNING] == 0 && n[JOBS_FAILED] == 1);
+	file_lease_fini(&lease);
+	jobs_operation_fini(&o);
+}
+
+static void
 an_unknown_operation_is_absent(void **state)
 {
 	struct jobs_operation o = JOBS_OPERATION_INIT;
@@ -822,6 +851,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(words_are_those_of_the_api),
 		TEST(an_operation_is_found_as_it_was_asked_for),
+		TEST(operations_are_counted_by_state),
 		TEST(an_unknown_operation_is_absent),
 		TEST(the_same_asked_twice_is_one_operation_until_it_is_over),
 		TEST(the_other_kind_is_refused_as_long_as_one_is_not_over),

@@ -1032,8 +1032,10 @@ what_waited_for_the_bucket_is_gone_on_with_at_once(void **state)
 static void
 a_summary_counts_every_state(void **state)
 {
+	struct objects_backlog b;
 	struct objects_summary s;
 	struct fixture *p = *state;
+	struct fault f = FAULT_INIT;
 
 	open_it(p);
 	s = summary(p);
@@ -1055,6 +1057,8 @@ a_summary_counts_every_state(void **state)
 	s = summary(p);
 	assert_true(s.waiting == 4 && s.lazy == 2 && s.done == 1 &&
 		    s.failed == 1 && s.oldest_ms == 'd');
+	must(objects_backlog(p->db, &b, &f), &f);
+	assert_true(b.waiting == 2 && b.failed == 1 && b.oldest_ms == 'd');
 }
 
 static void
