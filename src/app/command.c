@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "app/describe.h"
+#include "app/doctor.h"
 #include "app/jobverbs.h"
 #include "app/listverbs.h"
 #include "app/start.h"
@@ -61,6 +62,8 @@ static const struct verb verbs[] = {
 	    "the daemon that uploads what waits and watches the bucket" },
 	{ "status", verbs_status, JSON, 0, 0, "status [--json]",
 	    "what waits, what failed, and how the bucket is" },
+	{ "doctor", doctor_verb, JSON, 0, 0, "doctor [--json]",
+	    "is everything as the service needs it, and what to do if not" },
 	{ "retry", verbs_retry, ALL, 0, 1, "retry IMAGE | --all",
 	    "let failed uploads wait again" },
 	{ "reindex", verbs_reindex, 0, 0, 0, "reindex",

@@ -112,6 +112,12 @@ bucket_serve(struct bucket *b, struct view request_id)
 	b->request_id = request_id;
 }
 
+const char *
+bucket_region(const struct bucket *b)
+{
+	return b->region;
+}
+
 /* Another process may know by now where the bucket is; some of ours never
  * send a request that could teach it to them. */
 static void

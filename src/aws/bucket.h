@@ -41,6 +41,9 @@ const char *bucket_name(const struct bucket *b);
 /* On whose behalf it is used from here on: see s3_serve. */
 void bucket_serve(struct bucket *b, struct view request_id);
 
+/* Where it is, as far as is known by now: lent until the next call here. */
+const char *bucket_region(const struct bucket *b);
+
 /* What an attempt was signed with, to tell whether another would differ. */
 struct bucket_stamp {
 	int64_t offset_ms; /* added to our clock            */

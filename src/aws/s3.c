@@ -86,6 +86,12 @@ s3_serve(struct s3 *s, struct view request_id)
 	bucket_serve(s->bucket, request_id);
 }
 
+const char *
+s3_region(const struct s3 *s)
+{
+	return bucket_region(s->bucket);
+}
+
 /* An idle worker that only presigns never needs libcurl. */
 static int
 wake(struct s3 *s, struct fault *f)

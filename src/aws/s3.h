@@ -80,6 +80,10 @@ void s3_close(struct s3 **s);
  */
 void s3_serve(struct s3 *s, struct view request_id);
 
+/* The region that requests are signed for: the setup's, until S3 has named
+ * another.  Lent until the next request. */
+const char *s3_region(const struct s3 *s);
+
 /* Were we told to stop (stop_fd)?  Nothing is then sent any more. */
 bool s3_is_stopped(const struct s3 *s);
 

@@ -15,7 +15,8 @@ enum {
 	STATEMENTS_MAX = 64,
 	LOOKASIDE_SIZE = 512,
 	LOOKASIDE_SLOTS = 32,
-	NAP_MS = 20 /* between attempts at what SQLite does not wait for */
+	NAP_MS = 20, /* between attempts at what SQLite does not wait for */
+	LOOK_STEPS = 10000 /* of SQLite's machine, between looks at a bound */
 };
 
 /* A serial that was kept is never used twice (AUTOINCREMENT): it is a byte
@@ -154,6 +155,8 @@ struct db {
 		sqlite3_stmt *st;
 	} prepared[STATEMENTS_MAX]; /* each from its first use on */
 	int root;                   /* the folder */
+	int64_t until_ms;           /* see db_bound */
+	int stop_fd;
 };
 
 static bool
@@ -195,6 +198,8 @@ refused(struct db *db, int rc, struct fault *f)
 
 	if (kind == SQLITE_NOMEM || rc == SQLITE_IOERR_NOMEM)
 		return fault_set(f, FAULT_MEMORY, "SQLite: out of memory");
+	if (kind == SQLITE_INTERRUPT)
+		return fault_set(f, FAULT_SLOW, "SQLite: not done in time");
 	if (kind == SQLITE_FULL ||
 	    (full && (kind == SQLITE_IOERR || kind == SQLITE_CANTOPEN)))
 		return fault_set(f, FAULT_FULL, "no space left on the disk");
@@ -590,6 +595,24 @@ db_close(struct db **db)
 		(void)close((*db)->root);
 	free(*db);
 	*db = NULL;
+}
+
+/* SQLite ends the statement when this is not 0. */
+static int
+is_over(void *arg)
+{
+	const struct db *db = arg;
+
+	return clock_ticks_ms() >= db->until_ms ||
+	       clock_is_stopped(db->stop_fd, 0);
+}
+
+void
+db_bound(struct db *db, int64_t deadline_ms, int stop_fd)
+{
+	db->until_ms = deadline_ms;
+	db->stop_fd = stop_fd;
+	sqlite3_progress_handler(db->sqlite, LOOK_STEPS, is_over, db);
 }
 
 int

@@ -46,6 +46,13 @@ int db_finish(struct db *db, int rc, struct fault *f);
  */
 int db_backup(struct db *db, const char *path, struct fault *f);
 
+/*
+ * From here on no statement goes on beyond deadline_ms (clock_ticks_ms), or
+ * once stop_fd is readable (see clock_is_stopped): FAULT_SLOW.  For who only
+ * looks.
+ */
+void db_bound(struct db *db, int64_t deadline_ms, int stop_fd);
+
 /* Could something be written now?  Asked before what must be recorded is
  * paid for; waits for other writers as db_begin does. */
 int db_guard(struct db *db, struct fault *f);

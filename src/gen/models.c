@@ -377,7 +377,7 @@ round_write(struct round *r, const struct models *m, struct fault *f)
 {
 	int i;
 
-	buf_fmt(&r->url, "%s/v1beta/models/%s:%s", m->base_url, r->model->name,
+	buf_fmt(&r->url, "%s" MODELS_PATH "%s:%s", m->base_url, r->model->name,
 	    r->model->dialect->verb);
 	write_key(m, &r->key);
 	write_request_id(r->ask, &r->request_id);

@@ -17,6 +17,9 @@
 #include "base/secret.h"
 #include "gen/gen.h"
 
+/* Behind the address, in front of a model's name. */
+#define MODELS_PATH "/v1beta/models/"
+
 enum { MODELS_MAX = 8, MODELS_GONE_MS = 3600 * 1000 };
 
 struct models; /* opaque; one thread at a time */

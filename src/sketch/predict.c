@@ -47,6 +47,12 @@ key_is_good(const struct fcgi *c, const struct secret *key)
 	       secret_is(key, view_str(fcgi_param(c, "HTTP_X_GOOG_API_KEY")));
 }
 
+static bool
+is_get(const struct fcgi *c)
+{
+	return view_is(view_str(fcgi_param(c, "REQUEST_METHOD")), "GET");
+}
+
 static int
 read_request(struct fcgi *c, struct wire_request *r, struct fault *f)
 {
@@ -119,6 +125,12 @@ make_reply(struct fcgi *c, const struct secret *key, struct wire_request *r,
 	if (!key_is_good(c, key)) {
 		wire_refuse(reply, WIRE_REFUSE_KEY,
 		    VIEW("API key not valid. Please pass a valid API key."));
+		return true;
+	}
+	if (is_get(c)) {
+		if (wire_describe(
+			reply, view_str(fcgi_param(c, "REQUEST_URI")), f) == -1)
+			refuse_fault(reply, f);
 		return true;
 	}
 	if (read_request(c, r, f) == -1) {

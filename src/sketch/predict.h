@@ -1,5 +1,6 @@
 /*
- * predict - answers Imagen's :predict over FastCGI with drawn cards.
+ * predict - answers Imagen's :predict over FastCGI with drawn cards, and
+ * models.get with a model of any name.
  *
  * sketch/wire has the formats and the faults that a prompt can ask for;
  * this has what takes a connection: the key, the waiting, the sending.

@@ -143,27 +143,28 @@ description_in(struct view prompt)
 	return text_trim(v);
 }
 
+/* The name in ".../models/NAME" and what must come after it. */
 static int
-read_path(struct wire_request *r, struct view uri, struct fault *f)
+read_path(char model[WIRE_MODEL_MAX + 1], struct view uri, struct view after,
+    struct fault *f)
 {
-	static const char before[] = "/models/", after[] = ":predict";
-	const size_t tail = sizeof after - 1;
+	static const char before[] = "/models/";
 	struct view path = { "", 0 }, name;
 	const char *at;
 
 	(void)text_split(&uri, '?', &path);
 	at = memmem(path.p, path.n, before, sizeof before - 1);
-	if (at == NULL || path.n < tail ||
-	    !view_is((struct view){ path.p + path.n - tail, tail }, after))
+	if (at == NULL || path.n < after.n ||
+	    memcmp(path.p + path.n - after.n, after.p, after.n) != 0)
 		return fault_set(f, FAULT_ABSENT, "no such path");
 	at += sizeof before - 1;
-	if (at + tail > path.p + path.n)
+	if (at + after.n > path.p + path.n)
 		return fault_set(f, FAULT_ABSENT, "no such path");
-	name = (struct view){ at, (size_t)(path.p + path.n - at) - tail };
+	name = (struct view){ at, (size_t)(path.p + path.n - at) - after.n };
 	if (name.n > WIRE_MODEL_MAX || !ident_is_request_id(name))
 		return fault_set(f, FAULT_ABSENT, "no such model");
-	memcpy(r->model, name.p, name.n);
-	r->model[name.n] = '\0';
+	memcpy(model, name.p, name.n);
+	model[name.n] = '\0';
 	return 0;
 }
 
@@ -262,7 +263,7 @@ wire_read(
 	int rc = -1;
 
 	MUST(r->prompt.len == 0);
-	if (read_path(r, uri, f) == -1)
+	if (read_path(r->model, uri, VIEW(":predict"), f) == -1)
 		return -1;
 	if (json_open(&doc, body, DEPTH_MAX, f) == -1)
 		(void)fault_while(f, "Invalid JSON payload received");
@@ -320,6 +321,24 @@ wire_refuse(struct wire_reply *out, enum wire_refusal why, struct view message)
 	if (refusals[why].details != NULL)
 		buf_fmt(&out->body, ",\"details\":[%s]", refusals[why].details);
 	buf_add(&out->body, VIEW("}}"));
+}
+
+int
+wire_describe(struct wire_reply *out, struct view uri, struct fault *f)
+{
+	char model[WIRE_MODEL_MAX + 1];
+
+	MUST(out->body.len == 0);
+	if (read_path(model, uri, VIEW(""), f) == -1)
+		return -1;
+	out->status = 200;
+	out->type = json_type;
+	buf_fmt(&out->body,
+	    "{\"name\":\"models/%s\",\"version\":\"001\","
+	    "\"displayName\":\"Offline sketch\","
+	    "\"supportedGenerationMethods\":[\"predict\"]}\n",
+	    model);
+	return buf_done(&out->body, f);
 }
 
 static void

@@ -86,6 +86,13 @@ struct wire_reply {
 #define WIRE_REPLY_INIT                                                        \
 	((struct wire_reply){ .body = BUF_INIT(WIRE_REPLY_MAX) })
 
+/*
+ * Makes the empty reply what models.get says of the model at a path as above,
+ * but without ":predict".  FAULT_ABSENT when the path is another's;
+ * FAULT_MEMORY.
+ */
+int wire_describe(struct wire_reply *out, struct view uri, struct fault *f);
+
 enum wire_refusal {
 	WIRE_REFUSE_INPUT,
 	WIRE_REFUSE_KEY,

@@ -13,6 +13,7 @@ import ctypes
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -76,10 +77,15 @@ def wait_until(truth: Callable[[], object], what: str,
 
 
 def free_port() -> int:
-    """A port nobody had a moment ago."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port nobody had a moment ago, and nobody is given unasked.
+
+    The kernel's own would be taken from a range out of which it also gives
+    each connection its port, perhaps before our server has bound it.
+    """
+    while True:
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(("127.0.0.1", random.randrange(10000, 32000)))
+            return s.getsockname()[1]
 
 
 # ---------------------------------------------------------------- processes

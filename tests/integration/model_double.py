@@ -6,7 +6,8 @@ and every picture it ever gave, so that a test can say how often the model
 was asked (each time may cost money) and whose bytes lie in the store.
 
 What it answers is a queue of behaviours, one taken by each connection; with
-an empty queue it draws what is asked.
+an empty queue it draws what is asked.  Questions about models (GET), and HEAD
+of `/`, are no calls: they stand in `looks`, and `about` answers the former.
 """
 
 import base64
@@ -19,12 +20,14 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from email.utils import formatdate
 
 import pictures
 
 KEY = "test-key-5f1d0e7a"
 IMAGEN = "imagen-4.0-generate-001"
 GEMINI = "gemini-nano-banana-2.1"
+ABOUT = re.compile(r"/v1beta/models/([a-z0-9.-]+)\Z")
 PATH = re.compile(r"/v1beta/models/([a-z0-9.-]+):(predict|generateContent)\Z")
 RATIOS = {"1:1", "3:4", "4:3", "9:16", "16:9"}
 HARMS = {"HARM_CATEGORY_HARASSMENT", "HARM_CATEGORY_HATE_SPEECH",
@@ -195,6 +198,17 @@ def too_many(retry: str | None = "1s", per_day: bool = False,
 def unavailable(**headers: str) -> Behaviour:
     """503, with Retry_After="1" if wished."""
     return refuse(503, "UNAVAILABLE", "The model is overloaded.", **headers)
+
+
+def described(call: Call):
+    """What models.get says of a model: it is there, and draws."""
+    verb = "predict" if call.model.startswith("imagen-") \
+        else "generateContent"
+    call.send_json(200, {
+        "name": f"models/{call.model}", "version": "001",
+        "displayName": call.model, "inputTokenLimit": 480,
+        "outputTokenLimit": 8192,
+        "supportedGenerationMethods": [verb, "countTokens"]})
 
 
 def no_such_model() -> Behaviour:
@@ -391,7 +405,9 @@ def read_request(link: socket.socket) -> tuple[str, dict, bytes]:
         need(name.lower() not in headers, f"header twice: {name}")
         headers[name.lower()] = value.strip()
     need("transfer-encoding" not in headers, "chunked")
-    size = int(headers.get("content-length", "-1"))
+    bodiless = line.startswith(("GET ", "HEAD "))
+    size = int(headers.get("content-length", "0" if bodiless else "-1"))
+    need(size == 0 or not bodiless, "a body")
     need(size >= 0, "no Content-Length")
     while len(body) < size:
         piece = link.recv(1 << 16)
@@ -426,6 +442,8 @@ class ModelDouble:
         self.gone: set[str] = set()
         self.calls: list[Call] = []
         self.connections = 0
+        self.looks: list[Call] = []
+        self.about: Behaviour | None = None
         self.complaints: list[str] = []
         self.given: list[bytes] = []
         self.closing = threading.Event()
@@ -457,6 +475,7 @@ class ModelDouble:
         with self.lock:
             self.queue, self.otherwise, self.gone = [], draw(), set()
             self.calls, self.complaints = [], []
+            self.looks, self.about = [], None
             self.connections = 0
 
     def wait_for_calls(self, n: int, deadline: float = 10.0):
@@ -484,10 +503,28 @@ class ModelDouble:
         except Refused as why:
             self._complain(call, str(why))
             return
+        if call.verb in ("GET", "HEAD"):
+            self._tell(call)
+            return
         with self.lock:
             self.calls.append(call)
             gone = call.model in self.gone
         (no_such_model() if gone else behaviour)(call)
+
+    def _tell(self, call: Call):
+        """What costs nothing: a model's description, or a look at `/`."""
+        with self.lock:
+            self.looks.append(call)
+            gone = call.model in self.gone
+        if call.verb == "HEAD":
+            call.link.sendall(head(404, 0, "text/html", {"Date": formatdate(
+                usegmt=True)}))
+        elif call.headers.get("x-goog-api-key") != KEY:
+            bad_key()(call)
+        elif gone:
+            no_such_model()(call)
+        else:
+            (self.about or described)(call)
 
     def _next(self) -> Behaviour:
         with self.lock:
@@ -498,6 +535,14 @@ class ModelDouble:
     def _read(call: Call):
         line, call.headers, body = read_request(call.link)
         method, path, version = line.split(" ")
+        if method in ("GET", "HEAD"):
+            match = ABOUT.match(path)
+            need(version == "HTTP/1.1" and (match or path == "/"), line)
+            need((method == "GET") == (match is not None), line)
+            need(match or "x-goog-api-key" not in call.headers,
+                 "the key, where nobody asked for it")
+            call.verb, call.model = method, match[1] if match else ""
+            return
         match = PATH.match(path)
         need(method == "POST" and version == "HTTP/1.1", line)
         need(match is not None, path)

@@ -296,7 +296,9 @@ a_region_is_learnt_with_amazons_host(void **state)
 	open_bucket("", "");
 	before = sign();
 	assert_false(bucket_mend_region(bucket, &before, "eu-west-1"));
+	assert_string_equal(bucket_region(bucket), "eu-west-1");
 	assert_true(bucket_mend_region(bucket, &before, "ap-south-1"));
+	assert_string_equal(bucket_region(bucket), "ap-south-1");
 	after = sign();
 	assert_true(view_begins(
 	    buf_view(&url), "https://faces.s3.ap-south-1.amazonaws.com/"));

@@ -147,6 +147,36 @@ a_guard_waits_as_long_as_it_is_told(void **state)
 	db_close(&other);
 }
 
+static void
+a_bounded_statement_ends_in_time(void **state)
+{
+	static const char for_ever[] =
+	    "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
+	    " SELECT count(*) FROM n";
+	const int64_t began_ms = clock_ticks_ms();
+	struct fixture *p = *state;
+	struct fault f = FAULT_INIT;
+	struct db_query q;
+	int stop[2];
+
+	open_it(p);
+	db_bound(p->db, began_ms + 100, 0);
+	q = db_ask(p->db, for_ever);
+	assert_int_equal(db_step(&q, &f), -1);
+	assert_int_equal(f.kind, FAULT_SLOW);
+	db_end(&q);
+	assert_int_equal(pipe(stop), 0);
+	assert_int_equal(close(stop[1]), 0); /* readable: its end */
+	db_bound(p->db, began_ms + 60000, stop[0]);
+	f = FAULT_INIT;
+	q = db_ask(p->db, for_ever);
+	assert_int_equal(db_step(&q, &f), -1);
+	assert_int_equal(f.kind, FAULT_SLOW);
+	db_end(&q);
+	assert_in_range(clock_ticks_ms() - began_ms, 100, 30000);
+	(void)close(stop[0]);
+}
+
 static const char insert[] =
     "INSERT INTO requests (key, body_sha256, state, created_at, reply)"
     " VALUES (?, '', 'running', ?, ?)";
@@ -720,6 +750,7 @@ main(void)
 		TEST(a_database_that_was_removed_is_not_written_to),
 		TEST(a_guard_keeps_no_lock),
 		TEST(a_guard_waits_as_long_as_it_is_told),
+		TEST(a_bounded_statement_ends_in_time),
 		TEST(what_is_given_is_what_comes_back),
 		TEST(a_backup_is_the_whole_of_one_moment),
 		TEST(a_backup_replaces_nothing_and_a_failed_one_leaves_nothing),

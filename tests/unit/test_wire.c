@@ -138,6 +138,35 @@ only_predict_of_a_model_is_a_path(void **state)
 }
 
 static void
+a_model_of_any_name_is_described(void **state)
+{
+	static const char *const others[] = { "", "/v1beta/models/",
+		"/v1beta/models", "/v1beta/models/a/b", "/v1beta/models/a:x",
+		"/v1beta/models/\"" };
+	struct wire_reply reply = WIRE_REPLY_INIT;
+	struct fault f = FAULT_INIT;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(
+	    wire_describe(&reply, VIEW("/v1beta/models/imagen-x?key=y"), &f),
+	    0);
+	assert_int_equal(reply.status, 200);
+	assert_true(
+	    view_has(buf_view(&reply.body), "\"name\":\"models/imagen-x\""));
+	assert_true(view_has(buf_view(&reply.body),
+	    "\"supportedGenerationMethods\":[\"predict\"]"));
+	wire_reply_fini(&reply);
+	for (i = 0; i < sizeof others / sizeof others[0]; i++) {
+		reply = WIRE_REPLY_INIT;
+		f = FAULT_INIT;
+		assert_int_equal(
+		    wire_describe(&reply, view_str(others[i]), &f), -1);
+		assert_int_equal(f.kind, FAULT_ABSENT);
+	}
+}
+
+static void
 the_caption_is_the_description(void **state)
 {
 	(void)state;
@@ -397,6 +426,7 @@ main(void)
 		cmocka_unit_test(absent_parameters_have_imagens_defaults),
 		cmocka_unit_test(a_wrong_body_is_refused),
 		cmocka_unit_test(only_predict_of_a_model_is_a_path),
+		cmocka_unit_test(a_model_of_any_name_is_described),
 		cmocka_unit_test(the_caption_is_the_description),
 		cmocka_unit_test(other_brackets_are_ordinary_text),
 		cmocka_unit_test(each_word_of_the_table_is_understood),
