@@ -21,7 +21,7 @@ LDFLAGS  += -pie -Wl,-z,relro,-z,now -Wl,--as-needed
 LIBS        := -lfcgi -lcurl -ljansson -lexpat -lsqlite3 -lcrypto -luuid
 LIBS_sketch := $(LIBS) -lcairo -lfontconfig -lm
 
-PROGRAMS := charref-fcgi charref charref-sketch
+PROGRAMS := charref-fcgi charref charref-pool charref-sketch
 MODULES  := $(filter-out src/bin/%,$(wildcard src/*/*.c))
 OBJ      := $(MODULES:src/%.c=$(B)/%.o)
 UNIT     := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
@@ -49,7 +49,7 @@ check: check-deps all ## every test, plain and sanitized, and the lint
 	@$(MAKE) --no-print-directory F=asan programs units
 	@tests/check
 
-soak: check-deps all ## the long tests: kill cycles by the hundred, a clean install
+soak: soak-deps all ## the long tests: kill cycles by the hundred, a clean install
 	@$(MAKE) --no-print-directory F=asan programs
 	@tests/check --only soak
 
@@ -67,22 +67,24 @@ format: check-deps ## lay out the C sources
 	clang-format -i src/*/*.[ch] tests/*/*.[ch]
 
 deps: build-deps run-deps s3-deps check-deps ## install every package that is needed
-build-deps run-deps s3-deps check-deps bench-deps:
+build-deps run-deps s3-deps check-deps bench-deps deb-deps soak-deps:
 	@deploy/deps $(@:-deps=)
 
-install: all ## install programs, manuals, completion below PREFIX, DESTDIR
-	install -d $(DESTDIR)$(PREFIX)/bin
-	install -m 755 $(PROGRAMS:%=build/%) $(DESTDIR)$(PREFIX)/bin/
-	for s in 1 8; do install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man$$s \
-	    docs/man/*.$$s || exit 1; done
-	install -D -m 644 deploy/completion/charref \
-	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/charref
+PLACES = PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' PROGRAMS='$(PROGRAMS)'
+install: all ## install all below PREFIX (/usr/local), in DESTDIR; keep settings
+	@$(PLACES) deploy/install
+
+uninstall: ## remove what install brought, but neither settings nor data
+	@$(PLACES) deploy/install remove
+
+deb: deb-deps ## build the Debian package, build/charref_VERSION_ARCH.deb
+	@deploy/deb
 
 clean: ## remove build/ (never the data)
 	rm -rf build
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' \
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' \
 	    Makefile
 
 programs: $(PROGRAMS:%=$(B)/%)
@@ -124,7 +126,8 @@ $(B)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(B)/lib.a
 	@$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< tests/fuzz/replay.c \
 	    $(B)/lib.a $(LIBS)
 
-.PHONY: all run run-s3 unit check soak bench fuzz lint format deps install clean \
-        help programs units build-deps run-deps s3-deps check-deps bench-deps
+.PHONY: all run run-s3 unit check soak bench fuzz lint format deps install \
+        uninstall deb clean help programs units build-deps run-deps s3-deps \
+        check-deps bench-deps deb-deps soak-deps
 .SECONDARY:
 -include $(wildcard $(B)/*/*.d)

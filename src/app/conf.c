@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/credential.h"
 #include "codec/text.h"
 #include "gen/models.h"
 
@@ -65,6 +66,21 @@ is_plain_number(const char *text, int64_t *out)
 	       (text[0] != '0' || text[1] == '\0');
 }
 
+/* The variable, else the file of that name among the credentials. */
+static int
+read_secret(struct conf *c, size_t key, struct buf *mistakes, struct fault *f)
+{
+	struct secret *s = &c->secret[key];
+	struct fault why = FAULT_INIT;
+
+	if (c->is_set[key])
+		return secret_set(s, view_str(c->text[key]), f);
+	if (credential_read(settings[key].name, s, &why) == -1)
+		buf_fmt(mistakes, "%s: %s\n", settings[key].name, why.text);
+	c->is_set[key] = secret_is_set(s);
+	return 0;
+}
+
 static int
 read_setting(struct conf *c, size_t key, struct buf *mistakes, struct fault *f)
 {
@@ -75,7 +91,7 @@ read_setting(struct conf *c, size_t key, struct buf *mistakes, struct fault *f)
 	c->text[key] = c->is_set[key] ? value : s->standard;
 	switch (s->type) {
 	case SECRET:
-		return secret_set(&c->secret[key], view_str(c->text[key]), f);
+		return read_secret(c, key, mistakes, f);
 	case NUMBER:
 		if (!is_plain_number(c->text[key], &c->number[key]) ||
 		    c->number[key] < s->min || c->number[key] > s->max)

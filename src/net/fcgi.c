@@ -61,6 +61,23 @@ is_listening(int fd)
 	       yes != 0;
 }
 
+/*
+ * The socket is shared with whoever else has it as a descriptor, and so is
+ * O_NONBLOCK: systemd takes it away each time that it starts another worker.
+ * A worker that waits in accept just then would see no signal; the socket's
+ * own patience is not touched.
+ */
+static int
+never_wait_long(void)
+{
+	const struct timeval patience = { LOOK_AGAIN_MS / 1000, 0 };
+
+	if (setsockopt(LISTENER, SOL_SOCKET, SO_RCVTIMEO, &patience,
+		sizeof patience) == -1)
+		return -1;
+	return fcntl(LISTENER, F_SETFL, O_NONBLOCK);
+}
+
 /* Signals are blocked for good and read from a descriptor instead, so that
  * none can break into a read or write of libfcgi, which gives up on EINTR. */
 static int
@@ -75,8 +92,7 @@ open_waiting(struct fcgi *c, struct fault *f)
 	c->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	c->epoll = epoll_create1(EPOLL_CLOEXEC);
 	/* Exclusive: a connection wakes one of a hundred workers, not all. */
-	if (c->signals == -1 || c->epoll == -1 ||
-	    fcntl(LISTENER, F_SETFL, O_NONBLOCK) == -1 ||
+	if (c->signals == -1 || c->epoll == -1 || never_wait_long() == -1 ||
 	    watch(c->epoll, LISTENER, EPOLLIN | EPOLLEXCLUSIVE) == -1 ||
 	    watch(c->epoll, c->signals, EPOLLIN) == -1)
 		return fault_sys(f, FAULT_DISK, "wait on the socket");

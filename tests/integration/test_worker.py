@@ -74,6 +74,13 @@ def test_sigterm_answers_what_is_queued_and_leaves(own):
     assert own.house.model.paid() == 4
 
 
+def test_sigterm_is_seen_on_a_socket_that_somebody_made_wait(own):
+    worker = own.ready_worker()
+    own.socket.setblocking(True)  # as systemd does for each new worker
+    time.sleep(1.5)  # by then it has looked, and waits
+    assert own.leave(worker, deadline=5.0) == 0
+
+
 def test_sigterm_without_work_leaves_at_once(own):
     worker = own.ready_worker()
     began = time.monotonic()

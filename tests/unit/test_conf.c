@@ -6,8 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
+
+#include "folder.h"
 
 extern char **environ;
 
@@ -42,6 +45,64 @@ an_empty_environment_gives_the_defaults(void **state)
 	assert_false(secret_is_set(conf_model_key(c)));
 	conf_close(&c);
 	buf_fini(&mistakes);
+}
+
+static void
+a_secret_that_is_no_variable_is_looked_for_among_the_credentials(void **state)
+{
+	static char where[FOLDER_SIZE + 32], key[] = "GOOGLE_API_KEY=variable";
+	char *variables[] = { where, key, NULL };
+	char folder[FOLDER_SIZE], path[FOLDER_SIZE + 32];
+	struct buf mistakes, shown = BUF_INIT(64);
+	struct conf *c;
+	FILE *file;
+
+	(void)state;
+	assert_int_equal(folder_make(folder), 0);
+	(void)snprintf(where, sizeof where, "CREDENTIALS_DIRECTORY=%s", folder);
+	(void)snprintf(path, sizeof path, "%s/GEMINI_API_KEY", folder);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	assert_true(fputs("file\n", file) >= 0);
+	assert_int_equal(fclose(file), 0);
+	(void)snprintf(path, sizeof path, "%s/GOOGLE_API_KEY", folder);
+	assert_int_equal(symlink("GEMINI_API_KEY", path), 0);
+	assert_int_equal(open_with(variables, &c, &mistakes), 0);
+	assert_true(
+	    secret_is(conf_secret(c, CONF_GEMINI_API_KEY), VIEW("file")));
+	assert_true(
+	    secret_is(conf_secret(c, CONF_GOOGLE_API_KEY), VIEW("variable")));
+	conf_show(c, CONF_GEMINI_API_KEY, &shown);
+	assert_string_equal(buf_str(&shown), "set");
+	buf_fini(&shown);
+	conf_close(&c);
+	buf_fini(&mistakes);
+	assert_int_equal(folder_remove(folder), 0);
+}
+
+static void
+a_credential_that_is_no_key_is_a_mistake_that_names_the_setting(void **state)
+{
+	static char where[FOLDER_SIZE + 32];
+	char *variables[] = { where, NULL };
+	char folder[FOLDER_SIZE], path[FOLDER_SIZE + 32];
+	struct buf mistakes;
+	struct conf *c;
+	FILE *file;
+
+	(void)state;
+	assert_int_equal(folder_make(folder), 0);
+	(void)snprintf(where, sizeof where, "CREDENTIALS_DIRECTORY=%s", folder);
+	(void)snprintf(path, sizeof path, "%s/SKETCH_KEY", folder);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	assert_true(fputs("a\nb\n", file) >= 0);
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(open_with(variables, &c, &mistakes), -1);
+	assert_string_equal(buf_str(&mistakes),
+	    "SKETCH_KEY: its credential is not one line of text\n");
+	buf_fini(&mistakes);
+	assert_int_equal(folder_remove(folder), 0);
 }
 
 /* As S3 is asked there, too. */
@@ -228,6 +289,10 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_empty_environment_gives_the_defaults),
+		cmocka_unit_test(
+		    a_secret_that_is_no_variable_is_looked_for_among_the_credentials),
+		cmocka_unit_test(
+		    a_credential_that_is_no_key_is_a_mistake_that_names_the_setting),
 		cmocka_unit_test(
 		    a_role_is_asked_for_in_the_standard_region_when_none_is_named),
 		cmocka_unit_test(a_variable_that_is_empty_counts_as_unset),
