@@ -68,6 +68,8 @@ def tarball(package: pathlib.Path) -> pathlib.Path:
             "/tmp/charref.deb", timeout=300)
         os.unlink(f"{root}/tmp/charref.deb")
         run("tar", "-C", root, "-cf", f"{kept}.new", ".", timeout=120)
+    for old in kept.parent.glob(f"clean-{DEBIAN}-*.tar"):
+        old.unlink()
     os.rename(f"{kept}.new", kept)
     return kept
 
