@@ -54,7 +54,8 @@ soak: soak-deps all ## the long tests: kill cycles by the hundred, a clean insta
 	@tests/check --only soak
 
 bench: bench-deps all ## figures beside what others take, as ratios of one run
-	@$(MAKE) --no-print-directory F=release build/release/tools/presign_speed
+	@$(MAKE) --no-print-directory F=release build/release/tools/presign_speed \
+	    build/release/bench/noop
 	@/usr/bin/python3 tests/bench/bench.py
 
 fuzz: check-deps ## run each fuzz target for FUZZ_SECONDS (60) with libFuzzer
@@ -113,6 +114,11 @@ $(B)/unit/%: tests/unit/%.c $(B)/lib.a
 $(B)/tools/%: tests/tools/%.c $(B)/lib.a
 	@mkdir -p $(@D)
 	@$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(B)/lib.a $(LIBS)
+
+# What the benchmark measures ours beside: libfcgi alone.
+$(B)/bench/%: tests/bench/%.c
+	@mkdir -p $(@D)
+	@$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< -lfcgi
 
 # A fault test refuses what it wraps: see tests/fault/refuse.h.
 WRAP := malloc calloc realloc write fsync syncfs renameat2

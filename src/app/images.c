@@ -52,8 +52,12 @@ read_request(struct get *g, struct fault *f)
 static bool
 is_held(const struct get *g)
 {
-	return g->known && store_size(assets_store(g->s->assets), &g->id,
-			       g->object.kind) >= 0;
+	struct store *store = assets_store(g->s->assets);
+
+	if (!g->known)
+		return false;
+	store_follow(store);
+	return store_size(store, &g->id, g->object.kind) >= 0;
 }
 
 /* --- the local file --- */
@@ -300,7 +304,6 @@ images_get(
 	struct get g = { .s = s, .x = x };
 
 	(void)body;
-	store_follow(assets_store(s->assets));
 	if (read_request(&g, f) == -1)
 		return -1;
 	if (!conf_serves_cloud(s->conf))

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_ROOM = 64 };
+enum { FIRST_ROOM = 256 };
 
 struct view
 view_str(const char *s)
@@ -85,25 +85,32 @@ buf_add(struct buf *b, struct view v)
 		memcpy(at, v.p, v.n);
 }
 
+/* Most texts fit the room that is there, and are then written at once. */
 void
 buf_fmt(struct buf *b, const char *fmt, ...)
 {
+	size_t room;
 	va_list ap;
 	int n;
 
+	if (!make_room(b, 0))
+		return;
+	room = b->cap - b->len;
 	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
+	n = vsnprintf(b->data + b->len, room, fmt, ap);
 	va_end(ap);
-	if (n < 0) {
+	if (n < 0)
 		b->spoilt = true;
-		return;
+	if (n > 0 && make_room(b, (size_t)n)) {
+		if ((size_t)n >= room) {
+			va_start(ap, fmt);
+			(void)vsnprintf(
+			    b->data + b->len, (size_t)n + 1, fmt, ap);
+			va_end(ap);
+		}
+		b->len += (size_t)n;
 	}
-	if (n == 0 || !make_room(b, (size_t)n))
-		return;
-	va_start(ap, fmt);
-	(void)vsnprintf(b->data + b->len, (size_t)n + 1, fmt, ap);
-	va_end(ap);
-	b->len += (size_t)n;
+	b->data[b->len] = '\0'; /* nothing stays of what did not fit */
 }
 
 /* Bytes of the UTF-8 character at p (RFC 3629), or 0 when it is none. */
@@ -128,25 +135,45 @@ utf8_at(const unsigned char *p, size_t n)
 	return len;
 }
 
+/* How many bytes from p on may stand in a JSON string as they are. */
+static size_t
+plain_run(const unsigned char *p, size_t n)
+{
+	size_t i, len;
+
+	for (i = 0; i < n; i += len) {
+		len = utf8_at(p + i, n - i);
+		if (len == 0 || p[i] < 0x20 || p[i] == 0x7f || p[i] == '"' ||
+		    p[i] == '\\')
+			break;
+	}
+	return i;
+}
+
+static void
+escape_byte(struct buf *b, unsigned char byte)
+{
+	if (byte >= 0x80)
+		buf_add(b, VIEW("\\ufffd"));
+	else if (byte == '"' || byte == '\\')
+		buf_fmt(b, "\\%c", byte);
+	else
+		buf_fmt(b, "\\u%04x", byte);
+}
+
 void
 buf_json(struct buf *b, struct view v)
 {
 	const unsigned char *p = (const unsigned char *)v.p;
-	size_t i, len;
+	size_t i, run;
 
 	buf_add(b, VIEW("\""));
-	for (i = 0; i < v.n; i += len) {
-		len = utf8_at(p + i, v.n - i);
-		if (len == 0) {
-			buf_add(b, VIEW("\\ufffd"));
-			len = 1;
-		} else if (p[i] < 0x20 || p[i] == 0x7f) {
-			buf_fmt(b, "\\u%04x", p[i]);
-		} else {
-			if (p[i] == '"' || p[i] == '\\')
-				buf_add(b, VIEW("\\"));
-			buf_add(b, (struct view){ v.p + i, len });
-		}
+	for (i = 0; i < v.n; i++) {
+		run = plain_run(p + i, v.n - i);
+		buf_add(b, (struct view){ v.p + i, run });
+		i += run;
+		if (i < v.n)
+			escape_byte(b, p[i]);
 	}
 	buf_add(b, VIEW("\""));
 }

@@ -55,7 +55,9 @@ add_field(struct buf *line, const struct log_field *field)
 
 	if (field->name == NULL)
 		return;
-	buf_fmt(line, ",\"%s\":", field->name);
+	buf_add(line, VIEW(",\""));
+	buf_add(line, view_str(field->name));
+	buf_add(line, VIEW("\":"));
 	if (text.p == NULL) {
 		buf_fmt(line, "%lld", (long long)field->number);
 		return;

@@ -239,34 +239,40 @@ accept_one(int *fd, struct fault *why)
 	return ACCEPT_AGAIN;
 }
 
+static bool
+has_hung_up(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLRDHUP };
+
+	return poll(&p, 1, 0) == 1 &&
+	       (p.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+
 /*
  * Waits until the head of a request lies in the socket's buffer, and looks
- * at it there.  nginx sends it in one piece, so there is rarely a wait; a
- * peer that never ends it, however slowly it goes on, has this long.
+ * at it there.  nginx sends it in one piece, so one look is nearly always
+ * enough; a peer that never ends it, however slowly it goes on, has as long
+ * as one that is silent.
  */
 static bool
 has_whole_head(struct fcgi *c, int fd)
 {
 	const int64_t until = clock_ticks_ms() + FCGI_PEER_SILENCE_MS;
-	struct pollfd p = { .fd = fd, .events = POLLIN | POLLRDHUP };
-	enum record_look look = RECORD_MORE;
+	enum record_look look;
+	bool is_last = false;
 	ssize_t n;
 
-	do {
-		if (poll(&p, 1, FCGI_PEER_SILENCE_MS) != 1)
+	for (;;) {
+		n = recv(fd, c->head, sizeof c->head, MSG_PEEK);
+		c->is_empty = n == 0;
+		if (n <= 0)
 			return false;
-		n = recv(fd, c->head, sizeof c->head, MSG_PEEK | MSG_DONTWAIT);
-		if (n <= 0) {
-			c->is_empty = n == 0;
-			return false;
-		}
 		look = record_look((struct view){ c->head, (size_t)n });
-		if (look == RECORD_MORE && (p.revents & POLLRDHUP) != 0)
-			return false;
-		if (look == RECORD_MORE)
-			clock_sleep_ms(HEAD_PAUSE_MS);
-	} while (look == RECORD_MORE && clock_ticks_ms() < until);
-	return look == RECORD_WHOLE;
+		if (look != RECORD_MORE || is_last)
+			return look == RECORD_WHOLE;
+		clock_sleep_ms(HEAD_PAUSE_MS);
+		is_last = has_hung_up(fd) || clock_ticks_ms() >= until;
+	}
 }
 
 /*
@@ -294,17 +300,30 @@ take_request(struct fcgi *c, int fd)
 	return taken;
 }
 
+/* Waits for a connection or a signal; false when one says to leave. */
+static bool
+wait_for_work(struct fcgi *c)
+{
+	struct epoll_event events[2];
+	int i, n;
+
+	if (c->draining)
+		return look_at_signals(c);
+	n = epoll_wait(c->epoll, events, 2, LOOK_AGAIN_MS);
+	for (i = 0; i < n; i++)
+		if (events[i].data.fd == c->signals)
+			return look_at_signals(c);
+	return true;
+}
+
 bool
 fcgi_next(struct fcgi *c)
 {
-	struct epoll_event events[2];
 	enum accepted accepted;
 	int fd;
 
 	for (;;) {
-		if (!c->draining)
-			(void)epoll_wait(c->epoll, events, 2, LOOK_AGAIN_MS);
-		if (!look_at_signals(c))
+		if (!wait_for_work(c))
 			return false;
 		if (c->draining && clock_ticks_ms() > c->drain_until_ms)
 			return false;
@@ -388,10 +407,7 @@ fcgi_body(struct fcgi *c, size_t max, struct buf *out, struct fault *f)
 bool
 fcgi_peer_gone(const struct fcgi *c)
 {
-	struct pollfd p = { .fd = c->request.ipcFd, .events = POLLRDHUP };
-
-	return poll(&p, 1, 0) == 1 &&
-	       (p.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+	return has_hung_up(c->request.ipcFd);
 }
 
 void
@@ -433,9 +449,9 @@ fcgi_finish(struct fcgi *c)
 		FCGX_Free(&c->request, 0); /* nothing more is written */
 	} else {
 		/* The reply goes out before a body that nobody read is waited
-		 * for. */
-		whole = FCGX_FFlush(c->request.out) == 0 && !c->broken &&
-			FCGX_GetError(c->request.out) == 0;
+		 * for; both streams' ends, in this order, go with it. */
+		whole = FCGX_FClose(c->request.err) == 0 &&
+			FCGX_FClose(c->request.out) == 0 && !c->broken;
 		/* Unread bytes would make close() reset the connection and
 		 * take the reply with it: libfcgi then lingers (and never
 		 * reads them as a request, for it closes). */

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 import statistics
 import subprocess
 import time
@@ -22,25 +23,44 @@ def row(name, values, note, at_most=None, at_least=None):
             "note": note}
 
 
+def absent(name, what):
+    """A line for a measure that needs what is not installed."""
+    return {"measure": name, "median": None, "min": None, "max": None,
+            "at_most": None, "at_least": None, "reached": True,
+            "note": f"not installed: {what}"}
+
+
+def installed(*names):
+    """Those of the commands that are there."""
+    return [name for name in names if shutil.which(name)]
+
+
 def ratios(mine, yardstick):
     """By pairs: the n-th of both were measured in turn."""
     return [a / b for a, b in zip(mine, yardstick, strict=True)]
 
 
-def by_turns(measures, runs=RUNS):
+def by_turns(measures, runs=RUNS, slices=1):
     """One round of them more, each in the order opposite to the last.
 
     measures: name -> function.  The first round only warms everything up;
-    the result has a list of so many values a name.
+    the result has a list of so many values a name.  Each is the mean of so
+    many slices, between which the others have theirs: on a busy machine
+    that evens out what short bursts of others' work take.
     """
     values = {name: [] for name in measures}
     names = list(measures)
     for round_ in range(runs + 1):
+        came = {name: [] for name in measures}
+        for _ in range(slices):
+            for name in names:
+                came[name].append(measures[name]())
+            names.reverse()
         for name in names:
-            value = measures[name]()
             if round_ > 0:
-                values[name].append(value)
-        names.reverse()
+                values[name].append(
+                    statistics.mean(came[name]) if slices > 1
+                    else came[name][0])
     return values
 
 
@@ -73,13 +93,38 @@ def _limit(one):
     return "" if one["at_least"] is None else f">= {one['at_least']:g}"
 
 
+def _number(value):
+    return "" if value is None else f"{value:.2f}"
+
+
+def show_head():
+    """Prints the head of the table."""
+    print(f"{'measure':48} {'median':>9} {'min':>9} {'max':>9} {'limit':>8}",
+          flush=True)
+
+
 def show(rows):
-    """Prints the table."""
-    print(f"{'measure':44} {'median':>9} {'min':>9} {'max':>9} {'limit':>8}")
+    """Prints lines of the table."""
     for one in rows:
-        print(f"{one['measure']:44} {one['median']:9.2f} {one['min']:9.2f} "
-              f"{one['max']:9.2f} {_limit(one):>8} "
-              f"{'' if one['reached'] else 'MISSED '} {one['note']}")
+        print(f"{one['measure']:48} {_number(one['median']):>9} "
+              f"{_number(one['min']):>9} {_number(one['max']):>9} "
+              f"{_limit(one):>8} "
+              f"{'' if one['reached'] else 'MISSED '}{one['note']}",
+              flush=True)
+
+
+def markdown(path):
+    """What was kept, as the table of docs/PERFORMANCE.md."""
+    print("| measure | median | spread | limit | |\n|---|---|---|---|---|")
+    for one in json.loads(path.read_text()):
+        spread = "" if one["median"] is None else \
+            f"{_number(one['min'])} to {_number(one['max'])}"
+        limit = _limit(one).replace("<=", "at most").replace(
+            ">=", "at least")
+        median = _number(one["median"])
+        print(f"| {one['measure']} | "
+              f"{median if one['reached'] else f'**{median}, missed**'} | "
+              f"{spread} | {limit} | {one['note']} |")
 
 
 def save(rows, path):

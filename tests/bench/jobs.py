@@ -22,7 +22,7 @@ import botocore.auth
 import botocore.awsrequest
 import house as houses
 import uploading
-from figure import by_turns, ratios, row, seconds_of
+from figure import absent, by_turns, installed, ratios, row, seconds_of
 from gateway import REGION
 from uploading import PARALLEL
 
@@ -34,6 +34,7 @@ PER_FOLDER = 50
 FILES, FILES_FULL = 500, 3000
 BIG_MB, BIG_MB_FULL = 256, 1024
 RUNS, RUNS_FULL = 3, 5
+PEERS = ("rclone", "aws")
 NO_BODY = hashlib.sha256().hexdigest()
 
 
@@ -218,7 +219,8 @@ class Field:
 
     def measure(self, runs, again=False):
         """Seconds a run, by way and name; again: of unchanged jobs, too."""
-        names = ["ours", "rclone", "aws"] + ["curl"] * (len(self.sizes) > 1)
+        names = ["ours", *installed(*PEERS)]
+        names += ["curl"] * (len(self.sizes) > 1)
         took = {}
         for way in ("up", "down"):
             took[way] = by_turns({
@@ -239,7 +241,7 @@ class Field:
         os.sync()
         return {f"{way} again": by_turns({
             name: lambda who=getattr(self, f"{name}_{way}"), target=target:
-            who(target) for name in ("ours", "rclone")}, runs)
+            who(target) for name in ["ours", *installed("rclone")]}, runs)
             for way, target in (("up", self.full), ("down", back))}
 
 
@@ -258,7 +260,8 @@ def figures(gateway, full=False):
     count, megabytes, runs = (FILES_FULL, BIG_MB_FULL, RUNS_FULL) if full \
         else (FILES, BIG_MB, RUNS)
     nobody = {"fast": 0, "lookup": 0, "slow": 0}
-    rows = []
+    rows = [absent(f"jobs: ours / {name}", name)
+            for name in PEERS if not installed(name)]
     with tempfile.TemporaryDirectory(prefix="cr-") as folder, houses.a_house(
             workers=nobody, nginx=False, cloud=gateway,
             uploader=False) as home:

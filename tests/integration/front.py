@@ -1,7 +1,9 @@
 """nginx with the shipped configuration before workers that a test scripts."""
 
+import signal
+
 import wire
-from house import House
+from house import House, children_of, kill, wait_until
 from upstream import Upstream, reply
 
 GROUPS = [f"{pool}-{group}" for pool in ("fast", "lookup", "slow")
@@ -30,6 +32,15 @@ class Front:
         for path in (self.house.folder / "nginx-cache").rglob("*"):
             if path.is_file():
                 path.unlink()
+        self.reload()
+
+    def reload(self):
+        """nginx anew, whose workers have no file of the cache open."""
+        master = self.house.nginx.process.pid
+        old = set(children_of(master))
+        kill(master, signal.SIGHUP)
+        wait_until(lambda: not old & set(children_of(master)),
+                   "nginx's new workers")
 
     def end(self):
         """Ends both, nginx first."""

@@ -452,7 +452,7 @@ class House:
     def _render(self, port: int) -> pathlib.Path:
         """The shipped configuration with this house's places in it."""
         env = {"NGINX_LISTEN": f"127.0.0.1:{port}"} | NO_LIMITS | self.env
-        env["CHARREF"] = program("charref")
+        env |= {"CHARREF": program("charref"), "RUN_DIR": str(self.folder)}
         for name, words in (("charref.conf", ("site",)),
                             ("nginx.conf", ("main",))):
             done = subprocess.run(

@@ -449,20 +449,20 @@ def test_what_is_handed_over_to_lookup_is_not_kept(cached):
 
 @pytest.mark.parametrize("settings", [
     {"PRESIGNED_URL_WINDOW": "0"}, {"REDIRECT_CACHE": "0"},
-    {"PROTECT_READS": "true", "API_KEY": "key-for-reads"}])
+    {"PROTECT_READS": "true", "API_KEY": "test-key-for-reads"}])
 def test_without_a_window_or_with_protected_reads_nothing_is_kept(
         new_front, settings):
     front = new_front(**(CACHED | settings))
     front.up.answer = redirect
     for _ in range(3):
-        said = front.http.get(IMAGE, headers={"X-API-Key": "key-for-reads"})
+        said = front.http.get(IMAGE, headers={"X-API-Key": "test-key-for-reads"})
         assert said.status == 302
     assert len(front.up.asked) == 3
     assert not (front.house.folder / "nginx-cache").exists()
 
 
 def test_with_protected_reads_nginx_serves_no_picture_by_itself(new_front):
-    front = new_front(PROTECT_READS="true", API_KEY="key-for-reads")
+    front = new_front(PROTECT_READS="true", API_KEY="test-key-for-reads")
     front.house.store.mkdir(parents=True)
     data = pictures.png()
     front.house.model.gave([data])

@@ -40,6 +40,24 @@ keeps_bytes_and_ends_them_with_a_nul(void **state)
 }
 
 static void
+formats_what_is_longer_than_its_room(void **state)
+{
+	struct buf b = BUF_INIT(3000);
+	size_t n;
+
+	(void)state;
+	for (n = 1; n <= 1000; n += 37) {
+		buf_clear(&b);
+		buf_fmt(&b, "%c", 'a');
+		buf_fmt(&b, "%*d", (int)n, 7);
+		buf_fmt(&b, "%s", "end");
+		assert_int_equal(b.len, 1 + n + 3);
+		assert_string_equal(b.data + n, "7end");
+		buf_fini(&b);
+	}
+}
+
+static void
 spoils_the_rest_at_the_first_overflow(void **state)
 {
 	struct buf b = BUF_INIT(5);
@@ -204,6 +222,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(is_the_empty_text_before_anything_is_added),
 		cmocka_unit_test(keeps_bytes_and_ends_them_with_a_nul),
+		cmocka_unit_test(formats_what_is_longer_than_its_room),
 		cmocka_unit_test(spoils_the_rest_at_the_first_overflow),
 		cmocka_unit_test(is_full_at_its_limit_and_not_spoilt),
 		cmocka_unit_test(forgets_content_and_verdict_when_cleared),
