@@ -99,7 +99,7 @@ SETTING(NUMBER, LOOKUP_WORKERS,   "2", 1, 256, "",
 SETTING(NUMBER, SLOW_WORKERS,     "4", 1, 256, "",
     "Workers that generate, in two groups; each runs one generation at a time.")
 SETTING(PATH,   RUN_DIR,          "build/run", 0, 0, "",
-    "Folder of what lives as long as the service runs: what its processes tell each other about the storage and, with make run, sockets, logs and nginx files.")
+    "Folder of what lives as long as the service runs: sockets, metrics, what its processes tell each other about the storage and, with make run, logs and nginx files.")
 SETTING(TEXT,   AWS_PROFILE,      "", 0, 0, "",
     "Credentials: the profile to use; set, it wins over AWS_ACCESS_KEY_ID.")
 SETTING(PATH,   AWS_SHARED_CREDENTIALS_FILE, "", 0, 0, "",

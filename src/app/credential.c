@@ -22,6 +22,10 @@ take(struct view bytes, struct secret *s, struct fault *f)
 {
 	if (bytes.n > 0 && bytes.p[bytes.n - 1] == '\n')
 		bytes.n--;
+	if (bytes.n == 0)
+		return fault_set(f, FAULT_INPUT,
+		    "its credential is empty: write the secret into the file, "
+		    "or remove the file to leave it unset");
 	if (has_control(bytes))
 		return fault_set(
 		    f, FAULT_INPUT, "its credential is not one line of text");

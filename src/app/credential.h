@@ -17,7 +17,8 @@ enum { CREDENTIAL_MAX = 16 << 10 };
  * Reads the file NAME, else CREDENTIAL_PREFIX NAME, in the folder that
  * $CREDENTIALS_DIRECTORY names; a newline at its end does not count.
  * Leaves s as it is when there is no such folder or file.  FAULT_INPUT when
- * the file cannot be read, is over CREDENTIAL_MAX bytes, or holds a control
+ * the file cannot be read, is empty (a key that is there must not pass for
+ * one that nobody wants), is over CREDENTIAL_MAX bytes, or holds a control
  * character; no text of a fault has any of its bytes.
  */
 int credential_read(const char *name, struct secret *s, struct fault *f);

@@ -22,11 +22,22 @@ enum {
 	MS = 1000
 };
 
-static const char advice_broken[] =
-    "stop the service, keep a copy, and restore catalogue.db from a backup; "
-    "or move it away, start the service, and run `charref reindex`";
-
 /* --- the file --- */
+
+/* Only a fault that says so is about a broken file: a busy or a full one is
+ * whole. */
+static void
+say_fault(struct finding *it, const struct fault *f)
+{
+	finding_add(it, FINDING_FAILED, "%s", f->text);
+	if (f->kind == FAULT_FULL)
+		finding_advise(it, "make room on the disk of CHARREF_ROOT");
+	else
+		finding_advise(it, "%s",
+		    f->remedy != NULL ? f->remedy
+				      : "do as it says, or ask again; see who "
+					"else uses catalogue.db");
+}
 
 static int64_t
 bound(struct patient *p, int64_t ms)
@@ -66,19 +77,19 @@ judge_pages(struct patient *p, struct finding *it)
 	struct fault f = FAULT_INIT;
 
 	(void)bound(p, CHECK_MS);
-	if (check_pages(p, it, &f) == 0 && db_guard(p->db, &f) == 0) {
-		if (it->state == FINDING_FAILED)
-			finding_advise(it, "%s", advice_broken);
-		else
-			finding_say(it, FINDING_OK, "whole, and writable");
-	} else if (f.kind == FAULT_SLOW) {
-		finding_say(it, FINDING_WARNING,
+	if (check_pages(p, it, &f) == 0)
+		(void)db_guard(p->db, &f);
+	if (it->state == FINDING_FAILED)
+		finding_advise(it, DB_BROKEN_REMEDY);
+	else if (f.kind == FAULT_NONE)
+		finding_say(it, FINDING_OK, "whole, and writable");
+	if (f.kind == FAULT_SLOW) {
+		finding_add(it, FINDING_WARNING,
 		    "too big to be checked in %d s", CHECK_MS / MS);
 		finding_advise(it,
 		    "sqlite3 CHARREF_ROOT/catalogue.db 'PRAGMA quick_check'");
-	} else {
-		finding_add(it, FINDING_FAILED, "%s", f.text);
-		finding_advise(it, "%s", advice_broken);
+	} else if (f.kind != FAULT_NONE) {
+		say_fault(it, &f);
 	}
 }
 
@@ -95,8 +106,7 @@ doctor_catalogue(struct patient *p, struct finding *it)
 		    "%s is not there yet: the first worker makes it", path);
 		finding_advise(it, "start the service");
 	} else if (db_open(&p->db, root, &f) == -1) {
-		finding_say(it, FINDING_FAILED, "%s", f.text);
-		finding_advise(it, "%s", advice_broken);
+		say_fault(it, &f);
 	} else {
 		judge_pages(p, it);
 	}

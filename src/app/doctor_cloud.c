@@ -12,7 +12,7 @@ enum {
 	MINUTE = 60,
 	MS = 1000,
 	ABSENT_SIZE = PATIENT_KEY_SIZE + 8,
-	SESSION_MAX_S = 12 * 3600 /* of a role, the longest */
+	SESSION_MAX_S = 36 * 3600 /* the longest that AWS STS gives */
 };
 
 /* --- hosts --- */
@@ -216,26 +216,39 @@ doctor_clock(struct patient *p, struct finding *it)
 
 /* --- credentials --- */
 
+/* Says what they are; returns how many seconds they have left at most. */
+static int64_t
+say_source(struct finding *it, const struct creds_keys *keys, const char *from)
+{
+	const int64_t left_s = (keys->expires_at_ms - clock_now_ms()) / MS;
+
+	if (keys->expires_at_ms != INT64_MAX) {
+		finding_say(it, FINDING_OK, "from %s, good for %lld min", from,
+		    (long long)(left_s / MINUTE));
+		return left_s;
+	}
+	if (secret_is_set(&keys->token)) {
+		finding_say(it, FINDING_OK,
+		    "from %s, a session that does not tell its end", from);
+		return SESSION_MAX_S;
+	}
+	finding_say(it, FINDING_OK, "from %s, without an end", from);
+	return INT64_MAX;
+}
+
 static void
 say_keys(struct patient *p, struct finding *it, const struct creds_keys *keys)
 {
-	const int64_t left_ms = keys->expires_at_ms - clock_now_ms();
+	const int64_t left_s = say_source(it, keys, creds_source(p->creds));
 
-	if (keys->expires_at_ms == INT64_MAX) {
-		finding_say(it, FINDING_OK, "from %s, without an end",
-		    creds_source(p->creds));
-	} else {
-		finding_say(it, FINDING_OK, "from %s, good for %lld min",
-		    creds_source(p->creds), (long long)(left_ms / MS / MINUTE));
-		if (conf_number(p->conf, CONF_PRESIGNED_URL_EXPIRY) >
-		    SESSION_MAX_S)
-			finding_add(it, FINDING_WARNING,
-			    "presigned URLs end with them, before "
-			    "PRESIGNED_URL_EXPIRY");
-	}
-	if (it->state == FINDING_WARNING)
-		finding_advise(it, "set PRESIGNED_URL_EXPIRY to %d or less",
-		    SESSION_MAX_S);
+	if (conf_number(p->conf, CONF_PRESIGNED_URL_EXPIRY) <= left_s)
+		return;
+	finding_add(it, FINDING_WARNING,
+	    "presigned URLs that are made now end with them, before "
+	    "PRESIGNED_URL_EXPIRY");
+	finding_advise(it,
+	    "set PRESIGNED_URL_EXPIRY to what the keys live, or use keys that "
+	    "live longer");
 }
 
 /* A profile may name a command to ask for keys: it must not be root's, when

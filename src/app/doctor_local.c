@@ -10,21 +10,9 @@
 #include "base/file.h"
 #include "codec/text.h"
 
-enum {
-	MISTAKES_MAX = 64 << 10,
-	MIB = 1 << 20,
-	FILES_LOW = 10000,
-	SESSION_MAX_S = 36 * 3600 /* the longest that AWS STS gives */
-};
+enum { MISTAKES_MAX = 64 << 10, MIB = 1 << 20, FILES_LOW = 10000 };
 
 /* --- settings --- */
-
-static bool
-lives_too_long(const struct conf *c)
-{
-	return secret_is_set(conf_secret(c, CONF_AWS_SESSION_TOKEN)) &&
-	       conf_number(c, CONF_PRESIGNED_URL_EXPIRY) > SESSION_MAX_S;
-}
 
 static bool
 is_lazy_for_nobody(const struct conf *c)
@@ -59,10 +47,6 @@ static const struct {
 	const char *found;
 	const char *remedy;
 } surprises[] = {
-	{ lives_too_long,
-	    "PRESIGNED_URL_EXPIRY is longer than any session token lives",
-	    "set PRESIGNED_URL_EXPIRY to 129600 or less: a URL dies with the "
-	    "session that signed it" },
 	{ is_lazy_for_nobody,
 	    "UPLOAD_MODE=lazy without SERVE_FROM_CLOUD: no GET ever uploads",
 	    "set SERVE_FROM_CLOUD=true, or leave UPLOAD_MODE unset" },

@@ -124,6 +124,19 @@ fault_details(struct fault *f, const char *fmt, ...)
 	return -1;
 }
 
+int
+fault_remedy(struct fault *f, const char *remedy)
+{
+	const size_t n = strlen(f->text);
+
+	MUST(f->kind != FAULT_NONE);
+	if (remedy == NULL || f->remedy != NULL)
+		return -1;
+	f->remedy = remedy;
+	(void)snprintf(f->text + n, sizeof f->text - n, ": %s", remedy);
+	return -1;
+}
+
 const char *
 fault_word(enum fault_kind kind)
 {

@@ -20,8 +20,9 @@ enum fault_kind {
 
 struct fault {
 	enum fault_kind kind;
-	const char *field; /* a literal: the input at fault, or NULL */
-	int retry_after_s; /* when to come back; 0: nothing to say   */
+	const char *field;  /* a literal: the input at fault, or NULL */
+	const char *remedy; /* a literal: what to do, or NULL        */
+	int retry_after_s;  /* when to come back; 0: nothing to say   */
 	char text[240];
 	char details[512]; /* what was got, or whose words; may be "" */
 };
@@ -47,6 +48,10 @@ int fault_while(struct fault *f, const char *fmt, ...)
 /* Add what was got, unless details stand already.  Always returns -1. */
 int fault_details(struct fault *f, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* Say, behind the text, what somebody can do about it: a literal, or NULL for
+ * nothing.  The first one stays.  Always returns -1. */
+int fault_remedy(struct fault *f, const char *remedy);
 
 const char *fault_word(enum fault_kind kind);
 int fault_http(enum fault_kind kind);

@@ -114,20 +114,48 @@ static struct {
 	int64_t look_due_us;
 } here = { .page = &private_page, .fd = -1, .slot = -1, .role = -1 };
 
-/* Two programs share the file only when their tables are the same. */
+/* FNV-1a. */
+static uint32_t
+hash_bytes(uint32_t hash, const void *bytes, size_t n)
+{
+	const unsigned char *p = bytes;
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		hash = (hash ^ p[i]) * UINT32_C(16777619);
+	return hash;
+}
+
+/* With its end, so that two of them are not taken for two others. */
+static uint32_t
+hash_text(uint32_t hash, const char *text)
+{
+	return hash_bytes(hash, text, strlen(text) + 1);
+}
+
+/* Two programs share the file only when their tables are the same: all but
+ * the gauges' labels and the helps, of which nothing is kept. */
 static uint32_t
 fingerprint(void)
 {
-	uint32_t hash = UINT32_C(2166136261); /* FNV-1a */
-	const char *p;
+	uint32_t hash = UINT32_C(2166136261);
 	size_t i;
 
-	for (i = 0; i < METRICS_COUNT; i++)
-		for (p = metrics[i].name; *p != '\0'; p++)
-			hash = (hash ^ (unsigned char)*p) * UINT32_C(16777619);
+	for (i = 0; i < sizeof labels / sizeof labels[0]; i++) {
+		hash = hash_text(hash, labels[i].name);
+		hash = hash_bytes(hash, &labels[i].room, sizeof labels[i].room);
+	}
+	for (i = 0; i < METRICS_COUNT; i++) {
+		hash = hash_text(hash, metrics[i].name);
+		hash =
+		    hash_bytes(hash, &metrics[i].kind, sizeof metrics[i].kind);
+		hash = hash_bytes(hash, &metrics[i].a, sizeof metrics[i].a);
+		hash = hash_bytes(hash, &metrics[i].b, sizeof metrics[i].b);
+	}
+	for (i = 0; i < BOUNDS; i++)
+		hash = hash_bytes(hash, &bounds[i].us, sizeof bounds[i].us);
 	for (i = 0; i < METRICS_ROLES; i++)
-		for (p = roles[i]; *p != '\0'; p++)
-			hash = (hash ^ (unsigned char)*p) * UINT32_C(16777619);
+		hash = hash_text(hash, roles[i]);
 	return hash;
 }
 

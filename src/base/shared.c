@@ -145,21 +145,32 @@ may_make(const struct look *l, enum shared_how how)
 	return how == SHARED_OWN || (how == SHARED_MEET && !l->is_there);
 }
 
+/* Looks: it is mapped then, or may be made. */
+static int
+look_to_make(struct look *l, enum shared_how how, struct fault *f)
+{
+	if (look(l, f) == -1)
+		return -1;
+	if (l->map == NULL && !may_make(l, how))
+		return fault_set(
+		    f, FAULT_ABSENT, "there is no %s of ours", l->kind->name);
+	return 0;
+}
+
 /*
  * All that make the file do it under the lock, after one more look: so the
- * name leads to one file for everybody who comes, and it is never half made.
+ * name leads to one file for everybody who comes, it is never half made, and
+ * what another made meanwhile stays for who only meets.
  */
 static int
 look_or_make(struct look *l, enum shared_how how, struct fault *f)
 {
-	if (look(l, f) == -1)
+	if (look_to_make(l, how, f) == -1)
 		return -1;
 	if (l->map != NULL)
 		return 0;
-	if (!may_make(l, how))
-		return fault_set(
-		    f, FAULT_ABSENT, "there is no %s of ours", l->kind->name);
-	if (lock_folder(l->kind, l->dir, f) == -1 || look(l, f) == -1)
+	if (lock_folder(l->kind, l->dir, f) == -1 ||
+	    look_to_make(l, how, f) == -1)
 		return -1;
 	if (l->map != NULL)
 		return 0;

@@ -165,22 +165,23 @@ is_full(int error)
 	return error == ENOSPC || error == EDQUOT || error == EFBIG;
 }
 
-/* What somebody can do about it, where it will not pass by itself. */
+/* What somebody can do about it, or NULL. */
 static const char *
 remedy_of(int kind)
 {
 	switch (kind) {
 	case SQLITE_NOTADB:
 	case SQLITE_CORRUPT:
-		return ": put catalogue.db back from a backup, or move it away "
-		       "and run `charref reindex`";
+		return DB_BROKEN_REMEDY;
+	case SQLITE_BUSY:
+		return "ask again, or see who holds it locked for so long";
 	case SQLITE_CANTOPEN:
 	case SQLITE_READONLY:
 	case SQLITE_PERM:
-		return ": let this user write catalogue.db and what lies "
+		return "let this user write catalogue.db and what lies "
 		       "beside it";
 	default:
-		return "";
+		return NULL;
 	}
 }
 
@@ -196,6 +197,8 @@ refused(struct db *db, int rc, struct fault *f)
 	    is_full(errno) || is_full(sqlite3_system_errno(db->sqlite));
 	const int kind = rc & 0xff; /* the rest is SQLite's finer reason */
 
+	if (f->kind != FAULT_NONE)
+		return -1;
 	if (kind == SQLITE_NOMEM || rc == SQLITE_IOERR_NOMEM)
 		return fault_set(f, FAULT_MEMORY, "SQLite: out of memory");
 	if (kind == SQLITE_INTERRUPT)
@@ -203,8 +206,9 @@ refused(struct db *db, int rc, struct fault *f)
 	if (kind == SQLITE_FULL ||
 	    (full && (kind == SQLITE_IOERR || kind == SQLITE_CANTOPEN)))
 		return fault_set(f, FAULT_FULL, "no space left on the disk");
-	return fault_set(f, FAULT_CATALOGUE, "SQLite: %s (%d)%s",
-	    sqlite3_errmsg(db->sqlite), rc, remedy_of(kind));
+	(void)fault_set(f, FAULT_CATALOGUE, "SQLite: %s (%d)",
+	    sqlite3_errmsg(db->sqlite), rc);
+	return fault_remedy(f, remedy_of(kind));
 }
 
 struct db_query

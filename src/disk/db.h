@@ -5,7 +5,8 @@
  * root/catalogue.db, WAL, synchronous=FULL: what db_finish reports as kept
  * survives a power cut.  Opened after fork, one per process; writers of
  * other processes are waited for (DB_BUSY_MS).  Failures here are
- * FAULT_CATALOGUE, FAULT_FULL when the disk is, and FAULT_MEMORY.
+ * FAULT_CATALOGUE, with a remedy where there is one, FAULT_FULL when the disk
+ * is, and FAULT_MEMORY.
  *
  * The schema's version is in user_version.  A change keeps the database
  * readable by the version before, so that old and new run side by side
@@ -20,6 +21,12 @@
 #include "base/fault.h"
 
 enum { DB_BUSY_MS = 5000 };
+
+/* What to do about a catalogue that is no whole database any more. */
+#define DB_BROKEN_REMEDY                                                       \
+	"stop the service, keep a copy, and put catalogue.db back from a "     \
+	"backup; or move it away, start the service, and run `charref "        \
+	"reindex`"
 
 struct db; /* opaque; one thread at a time */
 

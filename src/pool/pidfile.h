@@ -29,7 +29,9 @@ int pidfile_write(
 /* Is what stands at the path still what we wrote? */
 bool pidfile_is_current(const struct pidfile *p);
 
-/* Removes it if it is current, and lets go of it. */
+/* Removes it if it is current, and lets go of it.  It looks first and unlinks
+ * then, and what took its place in between would be lost: who replaces one, or
+ * tells its writer to leave, must hold the group's lock (deploy/group). */
 void pidfile_fini(struct pidfile *p);
 
 #endif

@@ -70,7 +70,7 @@ tell_manager(const char *lines)
 
 /*
  * In the child.  The death of a pool that was killed before prctl sent
- * nothing: then somebody else is our parent.
+ * nothing: then somebody else is our parent, and nobody wants a worker.
  */
 _Noreturn static void
 become_worker(const struct pool *p)
@@ -79,9 +79,13 @@ become_worker(const struct pool *p)
 	sigset_t none;
 
 	MUST(sigemptyset(&none) == 0);
-	if (prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && getppid() == p->self &&
-	    sigprocmask(SIG_SETMASK, &none, NULL) == 0)
+	MUST(signal(SIGPIPE, SIG_DFL) != SIG_ERR);
+	if (prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 &&
+	    sigprocmask(SIG_SETMASK, &none, NULL) == 0) {
+		if (getppid() != p->self)
+			_exit(NOT_RUN_STATUS);
 		(void)execvp(command[0], command);
+	}
 	log_event(LOG_ERROR, "cannot run a worker",
 	    LOG_TEXT("command", view_str(command[0])),
 	    LOG_TEXT("message", view_str(strerror(errno))));
@@ -370,6 +374,8 @@ prepare(struct pool *p, struct fault *f)
 	 * a child whose parent ignores SIGCHLD cannot be waited for. */
 	for (i = 0; i < sizeof heeded / sizeof heeded[0]; i++)
 		MUST(signal(heeded[i], SIG_DFL) != SIG_ERR);
+	/* The log's reader may go away; the workers must not go with it. */
+	MUST(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
 	if (sigprocmask(SIG_BLOCK, &p->signals, NULL) == -1 ||
 	    close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) == -1)
 		return fault_sys(f, FAULT_DISK, "prepare for workers");

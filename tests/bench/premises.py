@@ -20,7 +20,7 @@ from wire import GET
 NOOP = houses.PROJECT / "build/release/bench/noop"
 WORKERS = 2  # of the pool that is measured, in every house
 MANY = 10000
-CUT = ("charref.log", "log/nginx-access.log")
+CUT = ("charref.log", "log/charref-access.log")
 
 
 class NowhereCloud:

@@ -58,7 +58,7 @@ def tarball(package: pathlib.Path) -> pathlib.Path:
         root = f"{folder}/debian"  # for all to enter; the folder is ours
         try:
             run("debootstrap", "--variant=minbase",
-                "--include=systemd-sysv,dbus", DEBIAN, root, mirror(),
+                "--include=systemd-sysv", DEBIAN, root, mirror(),
                 timeout=400)
         except AssertionError as why:
             missing(f"debootstrap failed: {str(why).splitlines()[-1]}")

@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 
 from house import wait_until
 from room import run
@@ -22,6 +23,13 @@ ASSOCIATE = "/api/mv/associate_character_images_with_job"
 DATA = "/var/lib/charref"
 STORE = f"{DATA}/mv/outputs/character_reference"
 OFFLINE = ("IMAGE_BASE_URL", "IMAGE_SOCKET", "IMAGE_MODELS")
+# A bucket at whose address nobody listens.
+DUMMY_BUCKET = """STORAGE_BUCKET=test-bucket
+AWS_ENDPOINT_URL_S3=http://127.0.0.1:1
+AWS_REGION=us-east-1
+AWS_ACCESS_KEY_ID=test-key
+AWS_SECRET_ACCESS_KEY=test-secret
+"""
 GROUPS = {f"charref-pool@{pool}-{group}.service"
           for pool in ("fast", "lookup", "slow") for group in "ab"}
 WORKERS = 10  # of the settings as shipped
@@ -164,6 +172,67 @@ def test_the_offline_model_draws_once_its_settings_are_uncommented(room):
     picture = room.ask(PICTURE + image)
     assert picture.status == 200 and picture.body.startswith(b"\x89PNG")
     assert "x-asset-source: local" in picture.headers.lower()
+
+
+def shown(room, unit: str, name: str) -> str:
+    """A property of a unit."""
+    return room.run("systemctl", "show", "-p", name, "--value", unit).strip()
+
+
+def stays(room, unit: str) -> str:
+    """The main process of a unit that goes on for a few seconds."""
+    pid, starts = shown(room, unit, "MainPID"), shown(room, unit, "NRestarts")
+    until = time.monotonic() + 3.0  # RestartSec is 1
+    while time.monotonic() < until:
+        assert shown(room, unit, "ActiveState") == "active"
+        time.sleep(0.2)
+    assert pid == shown(room, unit, "MainPID") != "0"
+    assert starts == shown(room, unit, "NRestarts")
+    return pid
+
+
+def test_the_uploader_runs_once_there_is_a_bucket_and_reloads(room):
+    unit = "charref-uploader.service"
+    path = room.root / "etc/charref/charref.env"
+    kept = path.read_text()
+    assert unit not in room.units("active")
+    path.write_text(kept + DUMMY_BUCKET)
+    try:
+        room.run("systemctl", "start", unit)
+        first = stays(room, unit)
+        assert "charref\0uploader" in room.run("cat", f"/proc/{first}/cmdline")
+        room.run("systemctl", "reload", unit)
+        wait_until(lambda: shown(room, unit, "MainPID") not in ("0", first),
+                   "another uploader", 20)
+        assert stays(room, unit) != first
+    finally:
+        path.write_text(kept)
+        room.run("systemctl", "stop", unit, timeout=90)
+    assert unit not in room.units("active") | room.units("failed")
+
+
+def test_the_command_has_the_settings_and_the_secrets_of_the_service(room):
+    """As docs/OPERATIONS.md has it."""
+    def admin(*words, **kw):
+        return room.run("charref-admin", *words, **kw)
+    secret = room.root / "etc/charref/credentials/API_KEY"
+    assert admin("config", "CHARREF_ROOT").strip() == DATA
+    assert admin("config", "API_KEY").strip() == "unset"
+    secret.write_text("a-test-key-for-posts\n")
+    try:
+        assert admin("config", "API_KEY").strip() == "set"
+        told = json.loads(admin("doctor", "--json", check=False))
+        states = {one["name"]: one["state"] for one in told["checks"]}
+        assert "failed" not in states.values(), told
+        assert {states[name] for name in ("workers", "nginx reads",
+                                      "nginx connects", "catalogue")} == {"ok"}
+    finally:
+        secret.unlink()
+    room.run("install", "-d", "-o", "charref", "-m", "700", "/backup")
+    admin("backup", "/backup/catalogue.db")
+    assert room.run("stat", "-c", "%U %s", "/backup/catalogue.db"
+                    ).split()[0] == "charref"
+    assert "adopted     0" in admin("reindex")
 
 
 def stored(room) -> list[str]:

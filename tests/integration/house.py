@@ -235,7 +235,8 @@ class Pool:
         old = list(self.pids)
         self.socket.unlink()
         self.start(workers)
-        for pid in old:
+        for pid in old:  # one that has hardly begun would just die
+            wait_until(lambda pid=pid: takes_signals(pid), "a worker's begin")
             self.send(pid, signal.SIGTERM)
         return [reap(pid, 30.0) for pid in old]
 
@@ -542,7 +543,7 @@ class House:
 
     def nginx_lines(self) -> list[dict]:
         """The web server's own log of requests: whole lines of JSON, too."""
-        path = self.folder / "log/nginx-access.log"
+        path = self.folder / "log/charref-access.log"
         text = path.read_bytes().decode() if path.exists() else ""
         return [json.loads(line) for line in text.split("\n")[:-1]]
 

@@ -14,7 +14,7 @@ import time
 import pytest
 
 import wire
-from house import SLOWNESS, House, wait_until
+from house import SLOWNESS, House, missing, wait_until
 from upstream import reply
 from wire import GENERATE, GET
 
@@ -111,12 +111,22 @@ def test_a_fragment_of_the_path_does_not_open_it_either(house, kept):
     "X-Accel-Charset", "X-Accel-Limit-Rate", "X-Sendfile", "Status",
     "X-Original-URL", "X-Rewrite-URL", "X-HTTP-Method-Override"])
 def test_a_client_cannot_command_nginx_by_headers(house, kept, name):
+    """The answers are those to the same requests without the header: a
+    picture that nginx hands out, an id that nobody knows, and no file."""
+    def answer(path: str, **headers: str) -> tuple:
+        said = house.http.get(path, headers={"X-Request-Id": "one"} | headers)
+        return said.status, {key: value for key, value in said.headers.items()
+                             if key not in ("date", "server-timing")}, said.body
+
+    plain = {path: answer(path) for path in (
+        GET + kept, GET + "nobody", "/healthz")}
+    assert [one[0] for one in plain.values()] == [200, 404, 200]
+    assert plain[GET + kept][2] == house.files()[f"{kept}.png"]
     for value in (f"{STORE}/{kept}.png", "@local_picture", "1", "/_error",
                   "DELETE"):
-        for said in (house.http.get("/healthz", headers={name: value}),
-                     house.http.get("/healthz", headers={
-                         name.replace("-", "_"): value})):
-            assert said.status == 200 and said.json()["status"] == "ok"
+        for spelling in (name, name.replace("-", "_")):
+            for path, expected in plain.items():
+                assert answer(path, **{spelling: value}) == expected, path
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/readyz"])
@@ -325,6 +335,24 @@ def test_slow_headers_and_bodies_hold_no_worker_and_end(house):
     assert house.model.connections == 1
 
 
+def test_bodies_that_trickle_take_no_generation_from_others(new_house):
+    """The limits as shipped: each address may hold a few, and there are more
+    for everybody than some addresses can hold."""
+    house = new_house(**{f"NGINX_GENERATE_{name}": "" for name in
+                         ("RATE", "BURST", "PER_CLIENT", "AT_ONCE")})
+    begun = (f"POST {GENERATE} HTTP/1.1\r\nHost: x\r\nContent-Type: "
+             "application/json\r\nContent-Length: 60000\r\n\r\n{").encode()
+    with contextlib.ExitStack() as stack:
+        for n in range(40):  # five addresses, eight each
+            link = stack.enter_context(socket.socket())
+            link.bind((f"127.0.0.{n // 8 + 2}", 0))
+            link.connect(("127.0.0.1", house.http.port))
+            link.sendall(begun)
+        other = wire.Http(house.http.port, "127.0.0.9")
+        for _ in range(3):
+            assert other.generate(num_images=1).status == 200
+
+
 def test_slow_readers_hold_no_worker(front):
     """Each takes nothing of a reply of 2 MB, 50 at once."""
     big = reply(body=b"[" + b" " * (2 << 20) + b"]")
@@ -343,25 +371,39 @@ def test_slow_readers_hold_no_worker(front):
     visitor.must_be_served(50)
 
 
+@pytest.fixture
+def files_for():
+    """Lets this process, and what it starts, have so many files open."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    def allow(need: int):
+        hard = max(need, before[1])
+        if before[1] == resource.RLIM_INFINITY:
+            hard = before[1]
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (need, hard))
+        except (ValueError, PermissionError):
+            missing(f"the limit of open files is {before[1]}, not {need}")
+
+    yield allow
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
 @pytest.mark.parametrize("count", [
     2000, pytest.param(10000, marks=pytest.mark.soak)])
-def test_idle_connections_by_the_thousand_keep_nobody_out(house, count):
+def test_idle_connections_by_the_thousand_keep_nobody_out(files_for,
+                                                          new_house, count):
     """Half of them after a request, half before their first byte."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    need = count + 500
-    if hard != resource.RLIM_INFINITY and hard < need:
-        pytest.skip(f"the limit of open files is {hard}")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, need), hard))
+    # Each of nginx's two workers or more takes half as many connections.
+    files_for(count + 2000)
+    house = new_house()
     asked = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
-    try:
-        with many(house.http.port, count // 2), \
-                many(house.http.port, count // 2, asked), \
-                Visitor(house, "/healthz") as visitor:
-            wait_until(lambda: len(visitor.seconds) >= 100, "visits", 30)
-            assert house.http.generate(num_images=1).status == 200
-        visitor.must_be_served(100)
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with many(house.http.port, count // 2), \
+            many(house.http.port, count // 2, asked), \
+            Visitor(house, "/healthz") as visitor:
+        wait_until(lambda: len(visitor.seconds) >= 100, "visits", 30)
+        assert house.http.generate(num_images=1).status == 200
+    visitor.must_be_served(100)
 
 
 # ------------------------------------------------------------------ too big

@@ -199,8 +199,6 @@ def test_every_mistake_of_the_settings_is_told_at_once(clinic):
 @pytest.mark.parametrize("settings, words", [
     ({"UPLOAD_MODE": "lazy", "SERVE_FROM_CLOUD": "false"}, "UPLOAD_MODE"),
     ({"S3_SSE_KMS_KEY_ID": "abc"}, "S3_SSE=aws:kms"),
-    ({"AWS_SESSION_TOKEN": "t", "PRESIGNED_URL_EXPIRY": "604800"},
-     "PRESIGNED_URL_EXPIRY"),
     ({"GOOGLE_API_KEY": "another-key"}, "GEMINI_API_KEY is set"),
 ])
 def test_settings_that_surprise_are_warned_of(clinic, settings, words):
@@ -302,6 +300,18 @@ def test_a_broken_catalogue_is_found(bare):
     told = ask(bare)
     told.must_fail("catalogue", "not a database")
     assert "rows and files" in told.states("skipped")
+
+
+def test_a_catalogue_that_is_only_locked_need_not_be_restored(bare):
+    assert bare.charref("ls").returncode == 0
+    with contextlib.closing(sqlite3.connect(bare.root / "catalogue.db",
+                                            isolation_level=None)) as db:
+        db.execute("BEGIN IMMEDIATE")
+        told = ask(bare)
+        db.execute("ROLLBACK")
+    told.must_fail("catalogue", "database is locked", "ask again", "who")
+    assert "backup" not in told.checks["catalogue"]["remedy"]
+    assert "reindex" not in told.checks["catalogue"]["remedy"]
 
 
 def test_rows_without_files_and_files_without_rows_are_counted(bare):
@@ -519,15 +529,23 @@ def test_keys_that_end_are_told_with_their_end(clinic, tmp_path):
     settings = {"AWS_CONFIG_FILE": str(tmp_path / "config")}
     told = ask(clinic, mine, **settings)
     assert told.states("failed") == [], told.text
-    found = told.checks["credentials"]["found"]
+    told.must_warn("credentials", "PRESIGNED_URL_EXPIRY")  # of 3600 s
+    found = told.checks["credentials"]["found"].splitlines()[0]
     assert re.fullmatch("from process, good for (49|50) min", found)
     lives = told.checks["presigned GET"]["found"]
     assert re.fullmatch(r"works, and lives (29\d\d|300\d) s", lives)
-    told = ask(clinic, mine, PRESIGNED_URL_EXPIRY="86400", **settings)
-    told.must_warn("credentials", "PRESIGNED_URL_EXPIRY")
+    told = ask(clinic, mine, PRESIGNED_URL_EXPIRY="900", **settings)
+    assert told.checks["credentials"]["state"] == "ok"
     assert keys["SecretAccessKey"] not in told.text
     (tmp_path / "keys").write_text("nothing")
     ask(clinic, mine, **settings).must_fail("credentials", "process")
+
+
+def test_a_session_without_an_end_is_not_taken_to_live_for_ever(clinic):
+    told = ask(clinic, AWS_SESSION_TOKEN="t", PRESIGNED_URL_EXPIRY="604800")
+    told.must_warn("credentials", "does not tell its end",
+                   "PRESIGNED_URL_EXPIRY")
+    assert told.checks["settings"]["state"] == "ok"
 
 
 def is_copy(request) -> bool:

@@ -26,7 +26,7 @@ from wire import GENERATE, GET
 SERIES = re.compile(r'([a-z0-9_]+)(?:\{((?:[a-z_]+="[^"\\\n]*",?)+)\})? '
                     r"([0-9.eE+-]+|\+Inf|NaN)\Z")
 SCRAPE_S = 0.030 * SLOWNESS
-READY_S = 0.200 * SLOWNESS
+READY_S = 1.0 * SLOWNESS  # a busy catalogue is waited for 5 s elsewhere
 REQUESTS = "charref_http_requests_total"
 WORKERS = "charref_workers"
 

@@ -1,5 +1,7 @@
 """charref-pool and its groups: workers die, are replaced, and come back."""
 
+import datetime
+import http.client
 import json
 import os
 import pathlib
@@ -7,6 +9,7 @@ import random
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -71,6 +74,11 @@ def full(pool: subprocess.Popen, count: int) -> list[int]:
     return wait_until(there, f"{count} workers", 5.0)
 
 
+def seconds(line: dict) -> float:
+    """When a line was logged, in seconds since 1970."""
+    return datetime.datetime.fromisoformat(line["time"]).timestamp()
+
+
 # ------------------------------------------------------------- being there
 
 
@@ -80,12 +88,17 @@ def test_a_worker_is_back_within_two_seconds_however_often_it_dies(bench):
     for _ in range(9):
         (victim,) = full(pool, 1)
         kill(victim, signal.SIGKILL)
-        gone = time.monotonic()
         wait_until(lambda victim=victim:
                    set(children_of(pool.pid)) - {victim}, "another worker")
-        assert time.monotonic() - gone < 2.0
-    pauses = [line["pause_ms"] for line in bench.lines("worker ended")]
-    assert max(pauses) == 1000 and sorted(pauses) == pauses, pauses
+    deaths = bench.lines("worker ended")
+    assert len(deaths) == 9
+    for last, line in zip(deaths, deaths[1:]):
+        born = seconds(line) - line["lived_ms"] / 1000
+        assert born - seconds(last) < 2.0 * SLOWNESS
+        # Who was killed late, by a slow machine, had lived long enough.
+        assert line["pause_ms"] == (
+            0 if line["lived_ms"] >= 1000
+            else min(max(2 * last["pause_ms"], 50), 1000)), deaths
 
 
 def test_after_a_hundred_deaths_all_are_there(bench):
@@ -98,7 +111,7 @@ def test_after_a_hundred_deaths_all_are_there(bench):
         time.sleep(0.01)
     began = time.monotonic()
     full(pool, 20)
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 2.0 * SLOWNESS
     assert all(line["signal"] == signal.SIGKILL and line["pid"] > 0
                and line["lived_ms"] >= 0
                for line in bench.lines("worker ended"))
@@ -122,7 +135,7 @@ def test_a_command_that_stops_working_is_tried_once_a_second_and_is_back(
     bad.unlink()
     began = time.monotonic()
     full(pool, 2)
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 2.0 * SLOWNESS
     ticks = pathlib.Path(f"/proc/{pool.pid}/stat").read_text().split()
     assert int(ticks[13]) + int(ticks[14]) < 50 * SLOWNESS  # of 100 a second
 
@@ -201,6 +214,32 @@ def test_descriptors_it_was_given_are_let_go_when_it_is_ready(bench):
     os.close(reading)
     full(pool, 1)
     assert len(os.listdir(f"/proc/{pool.pid}/fd")) == 3
+
+
+def test_it_outlives_the_reader_of_its_log(bench):
+    reading, writing = os.pipe()
+    pool = subprocess.Popen(
+        [program("charref-pool"), "1", "sh", "-c",
+         'grep SigIgn /proc/self/status >"$HERE/seen"; exec "$0"',
+         taker(bench)],
+        stdin=bench.listener, stderr=writing,
+        env={"PATH": os.environ["PATH"], "HERE": str(bench.folder),
+             "NOTIFY_SOCKET": str(bench.folder / "notify")})
+    bench.pools.append(pool)
+    os.close(writing)
+    bench.wait_for_word("READY")
+    os.close(reading)
+    for _ in range(3):
+        (victim,) = full(pool, 1)
+        kill(victim, signal.SIGKILL)
+        wait_until(lambda victim=victim: pool.poll() is not None or
+                   set(children_of(pool.pid)) - {victim}, "another worker")
+        assert pool.poll() is None
+    full(pool, 1)
+    ignored = int((bench.folder / "seen").read_text().split()[1], 16)
+    assert not ignored >> (signal.SIGPIPE - 1) & 1  # the pool's own affair
+    pool.terminate()
+    assert pool.wait(10) == 0
 
 
 # ------------------------------------------------------- the service manager
@@ -343,8 +382,8 @@ def test_groups_are_replaced_and_resized_under_load_and_lose_nothing(
         for workers in (4, 1):
             house.resize("fast", workers)
             house.resize("slow", workers)
+        load.must_get_far()
     assert not load.bad, load.bad[:5]
-    assert load.good > 100 and len(load.made) > 5
     for image_id, data in load.made:
         assert house.http.picture(image_id).body == data
 
@@ -371,10 +410,12 @@ def test_a_version_that_does_not_start_replaces_nothing(new_groups,
     worker.chmod(0o755)
     before = {name: (house.pool_pid(name), house.workers_of(name))
               for name in NAMES}
-    began = time.monotonic()
     said = house.group("replace", "fast-a", fails=True,
                        PATH=f"{tmp_path}:{house.env['PATH']}")
-    assert time.monotonic() - began < 15, "its end was not noticed"
+    ended, = (line for line in house.log_lines()
+              if line["event"] == "the workers do not start")
+    assert time.time() - seconds(ended) < 5 * SLOWNESS, \
+        "its end was not noticed: one that lives is waited for 20 s"
     assert "did not come up" in said and "serves on" in said
     assert {name: (house.pool_pid(name), house.workers_of(name))
             for name in NAMES} == before
@@ -383,6 +424,26 @@ def test_a_version_that_does_not_start_replaces_nothing(new_groups,
     said = house.group("replace", "fast-a", fails=True, FAST_WORKERS="none")
     assert "FAST_WORKERS" in said
     assert house.pool_pid("fast-a") == before["fast-a"][0]
+
+
+def test_no_signal_leaves_a_replacement_half_way(new_groups, tmp_path):
+    """There would be two pools, one of which nobody finds any more."""
+    house = new_groups(nginx=False)
+    worker = tmp_path / "charref-fcgi"
+    worker.write_text(f"#!/bin/sh\nsleep 1\nexec {program('charref-fcgi')}\n")
+    worker.chmod(0o755)
+    old = house.pool_pid("fast-a")
+    with subprocess.Popen(
+            [PROJECT / "deploy/group", "replace", "fast-a"],
+            env=house.env | {"PATH": f"{tmp_path}:{house.env['PATH']}"}
+            ) as call:
+        wait_until((house.folder / "fast-a.new").exists, "the new socket")
+        for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            call.send_signal(sig)
+        assert call.wait(30 * SLOWNESS) == 0
+    wait_until(lambda: not is_alive(old), "the old pool's end")
+    assert house.pool_pid("fast-a") not in (0, old)
+    assert house.wire_of("fast-a").ask("GET", "/healthz").status == 200
 
 
 def test_a_group_runs_once_and_two_calls_do_not_meet(new_groups):
@@ -415,11 +476,12 @@ def test_what_is_no_group_is_refused(new_groups):
 
 def test_scale_writes_the_numbers_and_replaces_those_groups(new_groups,
                                                            tmp_path):
-    if os.path.isdir("/run/systemd/system"):
-        pytest.skip("systemd is at work here, and would be asked")
     house = new_groups()
     file = tmp_path / "charref.env"
-    file.write_text("# kept\nFAST_WORKERS=2\nSLOW_WORKERS=2")
+    odd = f"abc;touch {tmp_path}/1 $HOME `touch {tmp_path}/2` $(id) #"
+    file.write_text(f"# kept\nBARE={odd}x \nDOUBLE=\"{odd} \"\n"
+                    f"SINGLE='{odd} '\nFAST_WORKERS=2\nSLOW_WORKERS=2")
+    kept = file.read_text().splitlines()
     file.chmod(0o640)
     slow = house.pool_pid("slow-a")
 
@@ -432,9 +494,12 @@ def test_scale_writes_the_numbers_and_replaces_those_groups(new_groups,
 
     done = scale("fast=5", "lookup=1")
     assert done.returncode == 0, done.stderr
-    assert sorted(file.read_text().splitlines()) == [
-        "# kept", "FAST_WORKERS=5", "LOOKUP_WORKERS=1", "SLOW_WORKERS=2"]
+    assert sorted(file.read_text().splitlines()) == sorted(
+        {*kept, "FAST_WORKERS=5", "LOOKUP_WORKERS=1"} - {"FAST_WORKERS=2"})
     assert file.stat().st_mode & 0o777 == 0o640
+    given = pathlib.Path(f"/proc/{house.pool_pid('fast-a')}/environ"
+                         ).read_text().split("\0")
+    assert {f"BARE={odd}x", f"DOUBLE={odd} ", f"SINGLE={odd} "} <= set(given)
     assert len(house.workers_of("fast-a")) == 3
     assert len(house.workers_of("fast-b")) == 2
     assert not house.workers_of("lookup-b")
@@ -541,6 +606,53 @@ def test_wrk_sees_no_failure_and_no_post_is_lost_while(new_groups, tmp_path,
         wrk.process.send_signal(signal.SIGINT)
         wrk.must_be_content(1000)
     posts.must_be_kept()
+
+
+class Keepers(Load):
+    """Clients that keep their connection, and repeat a request only if one
+    that had served them ended without a byte (RFC 9112, 9.3.1)."""
+
+    def __init__(self, house: Groups, image_id: str, data: bytes):
+        super().__init__(house, image_id, data)
+        self.threads = [threading.Thread(target=self._keep) for _ in range(8)]
+
+    def _keep(self):
+        line = http.client.HTTPConnection("127.0.0.1", self.house.http.port,
+                                          timeout=20)
+        has_served = False
+        try:
+            while not self.stop.is_set():
+                if self._is_answered(line):
+                    reply = line.getresponse()
+                    assert (reply.status, reply.read()) == (200, self.data)
+                    self.good += 1
+                else:
+                    assert has_served, "a new connection got no byte"
+                    line.close()
+                has_served = line.sock is not None
+        except Exception as why:  # shown by the test
+            self.bad.append(repr(why)[:300])
+        line.close()
+
+    def _is_answered(self, line) -> bool:
+        """Asks, and waits for the first byte of a reply."""
+        try:
+            line.request("GET", GET + self.image_id)
+            return line.sock.recv(1, socket.MSG_PEEK) != b""
+        except ConnectionError:
+            return False
+
+
+@pytest.mark.soak
+@pytest.mark.plain
+def test_kept_connections_outlive_a_reload_or_end_without_a_byte(new_groups):
+    house = new_groups()
+    image = house.http.generate(num_images=1).images()[0]
+    with Keepers(house, image["id"], house.model.given[0]) as load:
+        reload_nginx(house, None)
+        time.sleep(2.0)
+    assert not load.bad, load.bad[:5]
+    assert load.good > 1000
 
 
 @pytest.mark.soak

@@ -11,7 +11,7 @@ import urllib.parse
 import pytest
 
 import pictures
-from house import House
+from house import House, wait_until
 from model_double import images
 from s3_double import S3Double
 from wire import GENERATE, GET
@@ -155,7 +155,12 @@ def test_a_copy_of_a_job_is_shared_too(house):
                     pictures.png())
     found = ask(house, GET + "a-1?job_id=job-1", pool="lookup")
     assert found.status == 200
-    assert share_of(ask(house, GET + "a-1?job_id=job-1")) > 0
+    began = time.time()
+    share = share_of(ask(house, GET + "a-1?job_id=job-1"))
+    if share == 0 and began % 1800 > 1790:  # no second of the window is left
+        wait_until(lambda: time.time() % 1800 < 900, "the next window", 15.0)
+        share = share_of(ask(house, GET + "a-1?job_id=job-1"))
+    assert share > 0
 
 
 # -------------------------------------------------------- what is not shared
@@ -234,13 +239,14 @@ def test_nothing_is_shared_where_there_is_nothing_to_gain_or_much_to_lose(
 
 def test_it_ends_with_the_window(a_house):
     """Asked over and over: whenever it is shared, everybody who asks until
-    nginx forgets it would have been given the same URL."""
+    nginx forgets it would have been given the same URL.  A second of the
+    window in which a slow machine did not ask comes again with the next."""
     window = 5
     house = a_house(PRESIGNED_URL_WINDOW=str(window), REDIRECT_CACHE="60")
     image_id = made(house)
     shares = set()
-    end = time.monotonic() + 1.2 * window
-    while time.monotonic() < end:
+    end = time.monotonic() + 5 * window
+    while shares != set(range(window)) and time.monotonic() < end:
         for query in ("", "?redirect=true"):
             began = time.time()
             reply = ask(house, GET + image_id + query)

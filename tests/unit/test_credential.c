@@ -119,6 +119,17 @@ more_than_a_line_is_refused_without_being_shown(void **state)
 	must_be_refused("hu\0sh", 5);
 }
 
+/* Taken for unset it would open what a key is to close. */
+static void
+an_empty_one_is_refused_and_not_taken_for_none(void **state)
+{
+	(void)state;
+	must_be_refused("", 0);
+	must_be_refused("\n", 1);
+	assert_non_null(strstr(fault.text, "is empty"));
+	assert_non_null(strstr(fault.text, "remove the file"));
+}
+
 static void
 the_longest_is_taken_and_a_longer_one_refused(void **state)
 {
@@ -144,6 +155,7 @@ main(void)
 		HERE(a_folder_loaded_by_systemd_has_our_prefix),
 		HERE(without_a_folder_or_a_file_it_stays_unset),
 		HERE(more_than_a_line_is_refused_without_being_shown),
+		HERE(an_empty_one_is_refused_and_not_taken_for_none),
 		HERE(the_longest_is_taken_and_a_longer_one_refused),
 	};
 

@@ -350,6 +350,8 @@ a_writer_waits_for_another_and_gives_up(void **state)
 	assert_int_equal(db_finish(p->db, rc, &f), -1);
 	assert_int_equal(f.kind, FAULT_CATALOGUE);
 	assert_true(view_has(view_str(f.text), "locked"));
+	assert_non_null(f.remedy);
+	assert_string_not_equal(f.remedy, DB_BROKEN_REMEDY);
 	assert_int_equal(sqlite3_close(other), SQLITE_OK);
 	(void)add(p, VIEW("a"), 1, 0);
 }
@@ -415,6 +417,8 @@ a_file_that_is_no_database_is_a_fault(void **state)
 	assert_int_equal(fclose(file), 0);
 	assert_int_equal(db_open(&p->db, p->place.root, &f), -1);
 	assert_int_equal(f.kind, FAULT_CATALOGUE);
+	assert_string_equal(f.remedy, DB_BROKEN_REMEDY);
+	assert_true(view_has(view_str(f.text), DB_BROKEN_REMEDY));
 	assert_null(p->db);
 }
 

@@ -77,6 +77,27 @@ keeps_the_first_details(void **state)
 }
 
 static void
+says_the_first_remedy_behind_the_text(void **state)
+{
+	static const char late[] = "run";
+	struct fault f = FAULT_INIT;
+
+	(void)state;
+	(void)fault_set(&f, FAULT_DISK, "%*d", (int)sizeof f.text - 20, 7);
+	assert_int_equal(fault_remedy(&f, NULL), -1);
+	assert_null(f.remedy);
+	assert_int_equal(fault_remedy(&f, "make room"), -1);
+	assert_int_equal(fault_remedy(&f, late), -1);
+	assert_string_equal(f.remedy, "make room");
+	assert_non_null(strstr(f.text, "7: make room"));
+	f = FAULT_INIT;
+	(void)fault_set(&f, FAULT_DISK, "%*d", (int)sizeof f.text - 4, 7);
+	assert_int_equal(fault_remedy(&f, late), -1);
+	assert_int_equal(strlen(f.text), sizeof f.text - 1);
+	assert_ptr_equal(f.remedy, late); /* whole, though the text is cut */
+}
+
+static void
 cuts_long_text_instead_of_overflowing(void **state)
 {
 	struct fault f = FAULT_INIT;
@@ -176,6 +197,7 @@ main(void)
 		cmocka_unit_test(appends_the_meaning_of_errno),
 		cmocka_unit_test(names_the_field_at_fault),
 		cmocka_unit_test(keeps_the_first_details),
+		cmocka_unit_test(says_the_first_remedy_behind_the_text),
 		cmocka_unit_test(cuts_long_text_instead_of_overflowing),
 		cmocka_unit_test(every_kind_has_a_word_and_an_error_status),
 		cmocka_unit_test(the_table_gives_word_status_and_secrecy),

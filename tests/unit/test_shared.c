@@ -6,14 +6,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "folder.h"
 
-enum { PATH_SIZE = 512, STARTED_WITH = 7 };
+enum { PATH_SIZE = 512, STARTED_WITH = 7, WAIT_MS = 4000, STEP_MS = 2 };
 
 struct layout {
 	struct shared_head head;
@@ -143,6 +146,72 @@ who_meets_leaves_what_is_another_thing(void **state)
 	assert_refused(p, SHARED_MEET, FAULT_ABSENT);
 }
 
+static char
+state_of(pid_t pid)
+{
+	char path[PATH_SIZE], state = '?';
+	FILE *in;
+
+	(void)snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
+	in = fopen(path, "r");
+	assert_non_null(in);
+	assert_int_equal(fscanf(in, "%*d %*s %c", &state), 1);
+	assert_int_equal(fclose(in), 0);
+	return state;
+}
+
+/* Nothing but the lock makes it sleep. */
+static void
+wait_until_it_waits(pid_t pid)
+{
+	const int64_t until_ms = clock_ticks_ms() + WAIT_MS;
+
+	while (state_of(pid) != 'S') {
+		assert_true(clock_ticks_ms() < until_ms);
+		clock_sleep_ms(STEP_MS);
+	}
+}
+
+static _Noreturn void
+meet_in_child(const struct place *p)
+{
+	struct fault f = FAULT_INIT;
+	void *map = NULL;
+	const int rc =
+	    shared_open(&kind, p->folder, SHARED_MEET, &map, NULL, &f);
+
+	shared_close(&kind, map);
+	_exit(rc == -1 && f.kind == FAULT_ABSENT ? 0 : 1);
+}
+
+static void
+who_meets_leaves_what_another_made_while_it_waited(void **state)
+{
+	struct place *p = *state;
+	struct stat st;
+	int dir, status;
+	pid_t child;
+
+	shared_close(&kind, open_thing(p, &kind, SHARED_OWN));
+	assert_int_equal(unlink(p->file), 0);
+	dir = open(p->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(flock(dir, LOCK_EX), 0);
+	child = fork();
+	if (child == 0) {
+		(void)close(dir); /* the lock is the parent's */
+		meet_in_child(p);
+	}
+	wait_until_it_waits(child);
+	put(p, "a newer layout");
+	assert_int_equal(flock(dir, LOCK_UN), 0);
+	(void)close(dir);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_int_equal(stat(p->file, &st), 0);
+	assert_int_equal(st.st_size, strlen("a newer layout"));
+}
+
 static void
 who_owns_the_name_makes_it_anew(void **state)
 {
@@ -210,6 +279,7 @@ main(void)
 		TEST(a_fresh_file_is_as_it_begins_and_the_next_one_shares_it),
 		TEST(who_joins_makes_neither_file_nor_folder),
 		TEST(who_meets_leaves_what_is_another_thing),
+		TEST(who_meets_leaves_what_another_made_while_it_waited),
 		TEST(who_owns_the_name_makes_it_anew),
 		TEST(the_open_file_is_given_to_who_asks),
 		TEST(who_listens_tells_nobody),
