@@ -20,17 +20,6 @@ struct access {
 	size_t count;
 };
 
-static bool
-is_visible(struct view key)
-{
-	size_t i;
-
-	for (i = 0; i < key.n; i++)
-		if (key.p[i] <= ' ' || key.p[i] > '~')
-			return false;
-	return true;
-}
-
 /* In lower case, as our own are: false unless it is a whole hash. */
 static bool
 read_hash(struct view hex, struct digest *out)
@@ -63,7 +52,7 @@ read_key(struct view key, struct digest *hash, struct fault *f)
 		key.n -= strlen(HASHED);
 		return read_hash(key, hash) ? NULL : "has a hash that is none";
 	}
-	if (!is_visible(key))
+	if (!text_is_visible(key))
 		return "has a blank, or a character that is not ASCII";
 	if (key.n < ACCESS_KEY_MIN)
 		return "is too short";

@@ -186,14 +186,10 @@ exchange_key(const struct exchange *x, struct view *key, struct fault *f)
 {
 	static const char name[] = "HTTP_IDEMPOTENCY_KEY";
 	const int given = fcgi_param_count(x->c, name);
-	size_t i;
 
 	*key = view_str(fcgi_param(x->c, name));
-	for (i = 0; i < key->n; i++)
-		if (key->p[i] <= ' ' || key->p[i] > '~')
-			break;
-	if (given == 0 ||
-	    (given == 1 && key->n > 0 && key->n <= KEY_MAX && i == key->n))
+	if (given == 0 || (given == 1 && key->n > 0 && key->n <= KEY_MAX &&
+			      text_is_visible(*key)))
 		return 0;
 	return fault_in(f, FAULT_INPUT, "Idempotency-Key",
 	    "Idempotency-Key must be given once, as 1 to %d visible characters",

@@ -389,21 +389,33 @@ fraction_of(struct view moment)
 	return ns;
 }
 
+/* Whole seconds, and the nanoseconds beside them. */
+static int
+read_moment(const struct json_value *of, const char *name, int64_t *s,
+    int64_t *fraction_ns, struct fault *f)
+{
+	struct view v;
+
+	if (read_text(of, name, &v, f) == -1)
+		return -1;
+	if (!text_moment_s(v, s))
+		return fault_set(f, FAULT_INPUT,
+		    "its \"%s\" is no moment in UTC, of 1970 to 9999", name);
+	*fraction_ns = fraction_of(v);
+	return 0;
+}
+
 /* A moment that nanoseconds cannot count becomes the last that they can. */
 static int
 read_moment_ns(
     const struct json_value *of, const char *name, int64_t *ns, struct fault *f)
 {
-	struct view v;
-	int64_t s;
+	int64_t s, fraction_ns;
 
-	if (read_text(of, name, &v, f) == -1)
+	if (read_moment(of, name, &s, &fraction_ns, f) == -1)
 		return -1;
-	if (!text_moment_s(v, &s))
-		return fault_set(f, FAULT_INPUT,
-		    "its \"%s\" is no moment in UTC, of 1970 to 9999", name);
 	if (__builtin_mul_overflow(s, ns_per_s, ns) ||
-	    __builtin_add_overflow(*ns, fraction_of(v), ns))
+	    __builtin_add_overflow(*ns, fraction_ns, ns))
 		*ns = INT64_MAX;
 	return 0;
 }
@@ -412,15 +424,11 @@ static int
 read_moment_ms(
     const struct json_value *of, const char *name, int64_t *ms, struct fault *f)
 {
-	struct view v;
-	int64_t s;
+	int64_t s, fraction_ns;
 
-	if (read_text(of, name, &v, f) == -1)
+	if (read_moment(of, name, &s, &fraction_ns, f) == -1)
 		return -1;
-	if (!text_moment_s(v, &s))
-		return fault_set(f, FAULT_INPUT,
-		    "its \"%s\" is no moment in UTC, of 1970 to 9999", name);
-	*ms = s * ms_per_s + fraction_of(v) / ns_per_ms;
+	*ms = s * ms_per_s + fraction_ns / ns_per_ms;
 	return 0;
 }
 

@@ -74,6 +74,17 @@ text_is_alnum(char c)
 }
 
 bool
+text_is_visible(struct view v)
+{
+	size_t i;
+
+	for (i = 0; i < v.n; i++)
+		if (v.p[i] <= ' ' || v.p[i] > '~')
+			return false;
+	return true;
+}
+
+bool
 text_is_word(struct view v)
 {
 	size_t i;

@@ -21,6 +21,9 @@ bool text_same(struct view a, struct view b);
 /* An ASCII letter or digit; isalnum() asks the locale. */
 bool text_is_alnum(char c);
 
+/* Nothing but visible ASCII: no blank, no control character. */
+bool text_is_visible(struct view v);
+
 /* Not empty, and all of it A-Z a-z 0-9 . _ -: safe in a URL and a log. */
 bool text_is_word(struct view v);
 

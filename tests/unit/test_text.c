@@ -132,6 +132,21 @@ knows_a_word_that_is_safe_in_a_url(void **state)
 }
 
 static void
+knows_what_is_visible(void **state)
+{
+	char c = '\0';
+
+	(void)state;
+	assert_true(text_is_visible(VIEW("")));
+	assert_true(text_is_visible(VIEW("!a~")));
+	assert_false(text_is_visible(VIEW("a b")));
+	do
+		assert_int_equal(text_is_visible((struct view){ &c, 1 }),
+		    (unsigned char)c >= 0x21 && (unsigned char)c <= 0x7e);
+	while (++c != '\0');
+}
+
+static void
 reads_whole_numbers_up_to_both_ends_of_their_range(void **state)
 {
 	int64_t n = 1;
@@ -745,6 +760,7 @@ main(void)
 		cmocka_unit_test(cuts_between_characters),
 		cmocka_unit_test(fits_whole_characters_into_bytes),
 		cmocka_unit_test(knows_a_word_that_is_safe_in_a_url),
+		cmocka_unit_test(knows_what_is_visible),
 		cmocka_unit_test(
 		    reads_whole_numbers_up_to_both_ends_of_their_range),
 		cmocka_unit_test(refuses_what_is_no_whole_number),
