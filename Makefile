@@ -40,14 +40,25 @@ run: run-deps all ## install what is missing, start everything on PORT (8000)
 run-s3: s3-deps all ## the same with an S3 server of its own, on S3_PORT (PORT+1000)
 	@exec deploy/run-s3
 
-unit: check-deps ## the unit tests, in under a minute
-	@$(MAKE) --no-print-directory F=debug units
+unit: check-deps ## the unit and fault tests and the corpora, in under a minute
+	@$(MAKE) --no-print-directory F=release units
 	@tests/check --only unit
 
-check: check-deps all ## every test, plain and sanitized, and the lint
-	@$(MAKE) --no-print-directory F=debug programs units
+check-fast: check-deps all ## lint, unit tests, integration tests that are quick
+	@$(MAKE) --no-print-directory F=release units
+	@tests/check --only fast
+
+check: check-deps all ## the lint and every test, in release and with sanitizers
+	@$(MAKE) --no-print-directory F=release units
 	@$(MAKE) --no-print-directory F=asan programs units
 	@tests/check
+
+check-more: check-deps ## other compilers, and each fuzz target for two seconds
+	@tests/check --only more
+
+test: check-deps ## one test: make test T=test_pool.py [F=asan]
+	@$(MAKE) --no-print-directory F=$(F) programs units
+	@F=$(F) tests/check --test '$(T)'
 
 soak: soak-deps all ## the long tests: kill cycles by the hundred, a clean install
 	@$(MAKE) --no-print-directory F=asan programs
@@ -85,7 +96,7 @@ clean: ## remove build/ (never the data)
 	rm -rf build
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' \
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' \
 	    Makefile
 
 programs: $(PROGRAMS:%=$(B)/%)
@@ -132,8 +143,8 @@ $(B)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(B)/lib.a
 	@$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< tests/fuzz/replay.c \
 	    $(B)/lib.a $(LIBS)
 
-.PHONY: all run run-s3 unit check soak bench fuzz lint format deps install \
-        uninstall deb clean help programs units build-deps run-deps s3-deps \
-        check-deps bench-deps deb-deps soak-deps
+.PHONY: all run run-s3 unit check-fast check check-more test soak bench fuzz \
+        lint format deps install uninstall deb clean help programs units \
+        build-deps run-deps s3-deps check-deps bench-deps deb-deps soak-deps
 .SECONDARY:
 -include $(wildcard $(B)/*/*.d)

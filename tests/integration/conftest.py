@@ -6,12 +6,15 @@ import signal
 import pytest
 
 import house as houses
+import sharing
 from front import Front
 from gateway import Gateway
 from house import SLOWNESS, House
 from model_double import GEMINI
 
-TEST_SECONDS = int(60 * SLOWNESS)
+# Fixtures in whose tests a script answers instead of our workers.
+WITHOUT_WORKERS = {"front", "new_front"}
+TEST_SECONDS = int(min(60 * SLOWNESS, 400))
 
 
 def pytest_sessionstart(session):
@@ -22,18 +25,31 @@ def pytest_sessionstart(session):
                         f"make F={houses.FLAVOUR} programs", 3)
 
 
+def marks_of(item) -> set[str]:
+    """The names of a test's marks; one without our workers runs once."""
+    names = {mark.name for mark in item.iter_markers()}
+    if WITHOUT_WORKERS & set(item.fixturenames):
+        names.add("once")
+    return names
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    """Leaves out the soak unless asked for, and what asan cannot do."""
+    """Leaves out the soak unless asked for, and what asan cannot do or need
+    not repeat; then tells pytest-xdist which tests stay together."""
     out = set()
     if os.environ.get("CHARREF_SOAK") != "1":
         out.add("soak")
     if houses.IS_ASAN:
-        out.add("plain")
-    left = [item for item in items
-            if out & {mark.name for mark in item.iter_markers()}]
-    items[:] = [item for item in items if item not in left]
+        out |= {"plain", "once"}
+    left = [item for item in items if out & marks_of(item)]
+    items[:] = [item for item in items if not out & marks_of(item)]
     if left:
         config.hook.pytest_deselected(items=left)
+    names = sharing.group_names(items)
+    items.sort(key=lambda item: sharing.rank(names[item]))
+    for item, name in names.items():
+        item.add_marker(pytest.mark.xdist_group(name))
 
 
 def _too_long(_signal, _frame):

@@ -2,7 +2,6 @@
 has them, and single pools on a socket of a test's own."""
 
 import contextlib
-import json
 import os
 import pathlib
 import signal
@@ -11,6 +10,7 @@ import subprocess
 
 from house import (BUILD, POOLS, PROJECT, SLOWNESS, House, children_of,
                    is_alive, kill, need_tool, program, reap, wait_until)
+from logfile import LogFile
 from wire import FastCgi
 
 NAMES = [f"{pool}-{half}" for pool in POOLS for half in "ab"]
@@ -118,6 +118,7 @@ class Bench:
         self.manager.bind(str(folder / "notify"))
         self.manager.setblocking(False)
         self.log = folder / "log"
+        self.log_file = LogFile(self.log, lambda line, entry: None)
         self.pools: list[subprocess.Popen] = []
 
     def script(self, name: str, text: str) -> str:
@@ -156,10 +157,8 @@ class Bench:
 
     def lines(self, event: str) -> list[dict]:
         """The log's lines of that event."""
-        if not self.log.exists():
-            return []
-        return [line for text in self.log.read_text().splitlines()
-                if (line := json.loads(text))["event"] == event]
+        return [line for line in self.log_file.lines()
+                if line["event"] == event]
 
     def end(self):
         """Ends what a test left."""

@@ -27,14 +27,14 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import wire
+from logfile import LogFile
 from model_double import GEMINI, IMAGEN, KEY, ModelDouble
+from slowness import FLAVOUR, IS_ASAN, SLOWNESS, WORKER, WORKERS
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
-FLAVOUR = os.environ.get("F", "release")
 BUILD = pathlib.Path(
     os.environ.get("CHARREF_BUILD", PROJECT / "build" / FLAVOUR)).resolve()
-IS_ASAN = FLAVOUR == "asan"
-SLOWNESS = 3.0 if IS_ASAN else 1.0
+PORTS = range(10000, 32000)  # below those that the kernel gives by itself
 STORE = "mv/outputs/character_reference"
 SANITIZER_EXIT = 99
 LIVE: list["House"] = []  # for the report of a failed test
@@ -80,11 +80,14 @@ def free_port() -> int:
     """A port nobody had a moment ago, and nobody is given unasked.
 
     The kernel's own would be taken from a range out of which it also gives
-    each connection its port, perhaps before our server has bound it.
+    each connection its port, perhaps before our server has bound it.  Each
+    worker of pytest-xdist has a range of its own.
     """
+    share = len(PORTS) // WORKERS
+    mine = PORTS[WORKER * share:(WORKER + 1) * share]
     while True:
         with socket.socket() as s, contextlib.suppress(OSError):
-            s.bind(("127.0.0.1", random.randrange(10000, 32000)))
+            s.bind(("127.0.0.1", random.choice(mine)))
             return s.getsockname()[1]
 
 
@@ -196,7 +199,7 @@ class Pool:
 
     def settle(self, spawner: subprocess.Popen) -> list[int]:
         """Waits for spawn-fcgi and keeps the pids that it wrote."""
-        said, _ = spawner.communicate(timeout=30)
+        said, _ = spawner.communicate(timeout=30 * SLOWNESS)
         assert spawner.returncode == 0, said
         new = [int(word) for word in self.pidfile.read_text().split()]
         self.pids = self.pids + new
@@ -388,6 +391,14 @@ class Nginx:
 # -------------------------------------------------------------------- house
 
 
+def must_be_ours(line: str, entry: dict):
+    """A line of the service's log has what each must have, and is clean."""
+    assert {"time", "level", "event"} <= set(entry), line
+    assert wire.STAMP.match(entry["time"]), line
+    assert entry["level"] in ("debug", "info", "warn", "error"), line
+    assert not re.search(r"[\x00-\x1f\x7f]", line), line
+
+
 class House:
     """One whole installation; see the module's words."""
 
@@ -411,6 +422,10 @@ class House:
         self.nginx = Nginx(self.folder, self._render) if nginx else None
         self.http = wire.Http(0)
         self.listeners: list[Listener] = []
+        self.service_log = LogFile(self.log, must_be_ours)
+        self.access_log = LogFile(self.folder / "log/charref-access.log",
+                                  lambda line, entry: None)
+        self.clean: dict[pathlib.Path, tuple[int, int, int]] = {}
         LIVE.append(self)
 
     # -- starting
@@ -459,7 +474,7 @@ class House:
             done = subprocess.run(
                 [str(PROJECT / "deploy/nginx/render"), *words], env=env,
                 stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                timeout=60)
+                timeout=60 * SLOWNESS)
             assert done.returncode == 0, done.stderr
             (self.folder / name).write_text(done.stdout)
         return self.folder / "nginx.conf"
@@ -521,31 +536,16 @@ class House:
     def rows(self, query: str, *values) -> list[tuple]:
         """Asks the catalogue; the connection is never left open."""
         path = self.root / "catalogue.db"
-        with contextlib.closing(sqlite3.connect(path, timeout=5)) as db:
+        with contextlib.closing(sqlite3.connect(path, timeout=5 * SLOWNESS)) as db:
             return db.execute(query, values).fetchall()
 
     def log_lines(self) -> list[dict]:
         """The log, which is whole lines of JSON objects and nothing else."""
-        if not self.log.exists():
-            return []
-        text = self.log.read_bytes()
-        assert text == b"" or text.endswith(b"\n"), text[-200:]
-        lines = []
-        for line in text.decode().split("\n")[:-1]:
-            entry = json.loads(line)
-            assert isinstance(entry, dict), line
-            assert {"time", "level", "event"} <= set(entry), line
-            assert wire.STAMP.match(entry["time"]), line
-            assert entry["level"] in ("debug", "info", "warn", "error"), line
-            assert not re.search(r"[\x00-\x1f\x7f]", line), line
-            lines.append(entry)
-        return lines
+        return self.service_log.lines()
 
     def nginx_lines(self) -> list[dict]:
         """The web server's own log of requests: whole lines of JSON, too."""
-        path = self.folder / "log/charref-access.log"
-        text = path.read_bytes().decode() if path.exists() else ""
-        return [json.loads(line) for line in text.split("\n")[:-1]]
+        return self.access_log.lines()
 
     def requests_logged(self, request_id: str) -> list[dict]:
         """The log's lines about one request, waited for.
@@ -608,10 +608,11 @@ class House:
         for path in self.folder.rglob("*"):
             if "nginx-cache" in path.parts:
                 continue  # it keeps whole replies, for their seconds
-            if path.is_file() and path.stat().st_size < 64 << 20:
+            if path.is_file() and (changed := self._change_of(path)):
                 data = path.read_bytes()
                 for secret in secrets:
                     assert secret not in data, (path, secret)
+                self.clean[path] = changed
         for title in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
             with contextlib.suppress(OSError):
                 if not os.readlink(title.with_name("exe")).startswith(
@@ -624,11 +625,22 @@ class House:
                 for secret in secrets:
                     assert secret not in data, (title, secret)
 
+    def _change_of(self, path: pathlib.Path) -> tuple[int, int, int] | None:
+        """What tells a file's last change; None when it was read since."""
+        status = path.stat()
+        now = (status.st_ino, status.st_size, status.st_mtime_ns)
+        if status.st_size >= 64 << 20 or self.clean.get(path) == now:
+            return None
+        return now
+
     def end(self):
-        """Stops everything, asks again, and removes the folder."""
+        """Stops everything, asks again of all there is, and removes it."""
         try:
             self._stop()
+            self.clean.clear()
             self.inspect()
+            self.service_log.must_have_ended()
+            self.access_log.must_have_ended()
             left = processes_about(self.folder)
             assert not left, left
         finally:

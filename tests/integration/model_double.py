@@ -23,6 +23,7 @@ from collections.abc import Callable
 from email.utils import formatdate
 
 import pictures
+from slowness import SLOWNESS
 
 KEY = "test-key-5f1d0e7a"
 IMAGEN = "imagen-4.0-generate-001"
@@ -480,7 +481,7 @@ class ModelDouble:
 
     def wait_for_calls(self, n: int, deadline: float = 10.0):
         """Returns once n requests have come; fails if they do not."""
-        end = time.monotonic() + deadline
+        end = time.monotonic() + deadline * SLOWNESS
         while self.paid() < n:
             assert time.monotonic() < end, f"{self.paid()} of {n} calls"
             time.sleep(0.005)

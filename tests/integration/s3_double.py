@@ -39,6 +39,7 @@ import urllib.parse
 from collections.abc import Callable, Iterator
 from xml.sax.saxutils import escape
 
+from slowness import SLOWNESS
 from wire import Reply as Fetched
 
 REGION = "eu-central-1"  # not the default of any SDK
@@ -960,7 +961,7 @@ class Rule:
 
     def wait_taken(self, n: int = 1, deadline: float = 10.0):
         """Returns once it met n requests; fails when it does not."""
-        end = time.monotonic() + deadline
+        end = time.monotonic() + deadline * SLOWNESS
         while self.taken < n:
             assert time.monotonic() < end, f"met {self.taken} of {n}"
             time.sleep(0.002)
@@ -1299,7 +1300,7 @@ class S3Double:
 
     def wait_for(self, n: int, deadline: float = 10.0, **which: str):
         """Returns once n such requests have come; fails if they do not."""
-        end = time.monotonic() + deadline
+        end = time.monotonic() + deadline * SLOWNESS
         while len(self.asked(**which)) < n:
             assert time.monotonic() < end, \
                 f"{len(self.asked(**which))} of {n} requests {which}"

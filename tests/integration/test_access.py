@@ -11,6 +11,7 @@ from house import House, program, wait_until
 from model_double import images
 from pictures import png
 from s3_double import S3Double
+from slowness import SLOWNESS
 from wire import GENERATE, GET
 
 KEY = "the-first-key-of-this-service"
@@ -322,7 +323,7 @@ def start_with(house: House, **settings: str) -> tuple[int, list[dict]]:
     env = {k: v for k, v in house.env.items() if k != "LOG_FILE"} | settings
     done = subprocess.run([program("charref"), "uploader"], env=env,
                           stdin=subprocess.DEVNULL, capture_output=True,
-                          timeout=30, check=False)
+                          timeout=30 * SLOWNESS, check=False)
     return done.returncode, [json.loads(line) for line in
                              done.stderr.decode().splitlines()]
 

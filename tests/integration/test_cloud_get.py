@@ -16,6 +16,7 @@ import pictures
 from house import House, program, wait_until
 from model_double import images
 from s3_double import BUCKET, REGION, S3Double, fetch, no_length
+from slowness import SLOWNESS
 from wire import GET
 
 FEW = {"fast": 1, "lookup": 1, "slow": 1}
@@ -167,7 +168,7 @@ def test_a_redirect_leads_to_the_exact_bytes(house, extension, make):
 def test_a_browser_that_follows_the_redirect_has_the_image(house):
     image_id, data = made(house)
     path = f"http://127.0.0.1:{house.http.port}{GET}{image_id}?redirect=true"
-    with urllib.request.urlopen(path, timeout=10) as reply:
+    with urllib.request.urlopen(path, timeout=10 * SLOWNESS) as reply:
         assert reply.read() == data
 
 
@@ -272,7 +273,7 @@ def test_an_image_that_is_only_in_a_job_is_served_from_here(house):
     """Nothing was said about a copy of its own, and its bytes are here."""
     image_id, data = made(house)
     path = house.root / "catalogue.db"
-    with contextlib.closing(sqlite3.connect(path, timeout=5)) as db, db:
+    with contextlib.closing(sqlite3.connect(path, timeout=5 * SLOWNESS)) as db, db:
         db.execute("DELETE FROM objects WHERE image_id = ?", (image_id,))
     del house.cloud.objects[key_of(image_id)]
     reply = house.http.get(GET + image_id)
@@ -609,11 +610,11 @@ def refused(**settings: str) -> str:
     env = {"ASAN_OPTIONS": "exitcode=99", **SOMEWHERE, **settings}
     done = subprocess.run([program("charref"), "config"], env=env, text=True,
                           stdin=subprocess.DEVNULL, capture_output=True,
-                          timeout=30)
+                          timeout=30 * SLOWNESS)
     assert (done.returncode, done.stdout) == (1, ""), done
     worker = subprocess.run([program("charref-fcgi")], env=env, text=True,
                             stdin=subprocess.DEVNULL, capture_output=True,
-                            timeout=30)
+                            timeout=30 * SLOWNESS)
     assert worker.returncode not in (0, 99)
     return done.stderr
 

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from house import House, program
+from slowness import SLOWNESS
 
 SECRETS = ("GEMINI_API_KEY", "GOOGLE_API_KEY", "SKETCH_KEY")
 NAMES = ("CHARREF_ROOT", "IMAGE_BASE_URL", "IMAGE_SOCKET", "IMAGE_MODELS",
@@ -28,7 +29,7 @@ def run(*arguments: str, name: str = "charref", stdin=None, **settings: str):
            "ASAN_OPTIONS": "exitcode=99"} | settings
     return subprocess.run([program(name), *arguments], env=env, text=True,
                           stdin=stdin or subprocess.DEVNULL,
-                          capture_output=True, timeout=30)
+                          capture_output=True, timeout=30 * SLOWNESS)
 
 
 def test_config_prints_every_setting_and_no_secret():

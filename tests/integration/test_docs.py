@@ -144,6 +144,7 @@ def messages() -> list[str]:
             for words in re.findall(r"`([^`]*)`", row)]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("words", messages())
 def test_each_message_of_the_page_is_one_that_is_said(words):
     kind = re.fullmatch(r"is (a [a-z ]+)", words)

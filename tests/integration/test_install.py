@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from house import PROJECT, program
+from slowness import SLOWNESS
 
 ENV_FILE = PROJECT / "deploy/charref.env"
 ASSIGNMENT = re.compile(r"^#?([A-Z][A-Z0-9_]*)=(.*)$", re.M)
@@ -19,7 +20,7 @@ def make(target: str, root, prefix: str = PREFIX) -> str:
            if key not in ("F", "MAKEFLAGS")}
     done = subprocess.run(["make", "-s", target, f"PREFIX={prefix}",
                            f"DESTDIR={root}"], cwd=PROJECT, env=env,
-                          capture_output=True, text=True, timeout=50)
+                          capture_output=True, text=True, timeout=50 * SLOWNESS)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -38,6 +39,7 @@ def installed(tmp_path_factory):
     return root
 
 
+@pytest.mark.once
 def test_every_program_is_installed_with_its_manual(installed):
     programs = [*(installed / PREFIX[1:]).glob("bin/*"),
                 *(installed / PREFIX[1:]).glob("sbin/*")]
@@ -51,6 +53,7 @@ def test_every_program_is_installed_with_its_manual(installed):
         assert os.access(path, os.X_OK)
 
 
+@pytest.mark.once
 def test_all_of_it_is_below_the_prefix_or_etc(installed):
     others = {path for path in files_below(installed)
               if not path.startswith(PREFIX + "/")}
@@ -58,6 +61,7 @@ def test_all_of_it_is_below_the_prefix_or_etc(installed):
                       "/etc/nginx/conf.d/charref.conf"}
 
 
+@pytest.mark.once
 def test_files_name_each_other_where_they_are(installed):
     named = set()
     for path in files_below(installed):
@@ -72,11 +76,13 @@ def test_files_name_each_other_where_they_are(installed):
     assert named <= paths | folders
 
 
+@pytest.mark.once
 def test_the_settings_are_for_root_and_the_service_alone(installed):
     found = installed / "etc/charref/charref.env"
     assert found.stat().st_mode & 0o777 == 0o640
 
 
+@pytest.mark.once
 def test_settings_that_are_there_stay_as_they_are(tmp_path):
     settings = tmp_path / "etc/charref/charref.env"
     settings.parent.mkdir(parents=True)
@@ -85,6 +91,7 @@ def test_settings_that_are_there_stay_as_they_are(tmp_path):
     assert settings.read_text() == "GEMINI_API_KEY=mine\n"
 
 
+@pytest.mark.once
 def test_uninstall_leaves_nothing_but_settings(tmp_path):
     for prefix in (PREFIX, "/usr"):
         make("install", tmp_path, prefix)
@@ -94,11 +101,12 @@ def test_uninstall_leaves_nothing_but_settings(tmp_path):
         assert not (tmp_path / prefix[1:] / "lib/charref").exists()
 
 
+@pytest.mark.once
 def test_the_site_is_rendered_by_what_is_installed(installed):
     env = {"PATH": os.environ["PATH"], "NGINX_LISTEN": "8123"}
     done = subprocess.run([installed / PREFIX[1:] / "lib/charref/render-nginx",
                            "site"], env=env, capture_output=True, text=True,
-                          timeout=20)
+                          timeout=20 * SLOWNESS)
     assert (done.returncode, done.stderr) == (0, "")
     assert "listen 8123;" in done.stdout
 
@@ -112,7 +120,7 @@ def test_every_name_in_the_shipped_settings_is_one_and_stands_once():
         if name in of_nginx:
             continue
         done = subprocess.run([program("charref"), "config", name],
-                              env={}, capture_output=True, timeout=20)
+                              env={}, capture_output=True, timeout=20 * SLOWNESS)
         assert done.returncode == 0, name
 
 
@@ -126,12 +134,13 @@ def test_the_shipped_settings_are_sound(commented):
     if commented:
         values |= {"STORAGE_BUCKET": "a-bucket"}
     done = subprocess.run([program("charref"), "config"], env=values,
-                          capture_output=True, text=True, timeout=20)
+                          capture_output=True, text=True, timeout=20 * SLOWNESS)
     assert (done.returncode, done.stderr) == (0, "")
     assert "CHARREF_ROOT=/var/lib/charref" in done.stdout
     assert "JOBS_DIR=/var/lib/charref/jobs" in done.stdout
 
 
+@pytest.mark.once
 def test_the_package_is_built_with_what_building_needs():
     wanted = set(re.search(r"^build=\(([^)]*)\)", (
         PROJECT / "deploy/deps").read_text(), re.M)[1].split())

@@ -692,7 +692,7 @@ def test_a_full_disk_ends_with_a_word_and_nothing_torn(pair, job, tmp_path):
     back = tmp_path / "back"
     done = subprocess.run(
         [program("charref"), "download-job", JOB, str(back), "--json"],
-        env=b.house.env, capture_output=True, text=True, timeout=60,
+        env=b.house.env, capture_output=True, text=True, timeout=60 * SLOWNESS,
         stdin=subprocess.DEVNULL, check=False, preexec_fn=lambda:
         resource.setrlimit(resource.RLIMIT_FSIZE, (4 * MIB, 4 * MIB)))
     assert done.returncode == 1, (done.returncode, done.stderr)
@@ -1047,7 +1047,7 @@ def test_a_command_heeds_a_signal_while_it_reads(a, tmp_path):
             wait_until(lambda one=one: has_open(one, "film.mp4"), "a reader")
             began = time.monotonic()
             one.send_signal(signal.SIGTERM)
-            said, complained = one.communicate(timeout=20)
+            said, complained = one.communicate(timeout=20 * SLOWNESS)
             assert time.monotonic() - began < 2.0 * SLOWNESS
         assert one.returncode == 1
         assert "stopped" in complained

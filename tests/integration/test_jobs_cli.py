@@ -233,7 +233,7 @@ def on_terminal(depot, *words: str, columns: int = 100, term: str = "xterm"):
         while step := os.read(ours, 65536):
             seen += step
     os.close(ours)
-    said, _ = one.communicate(timeout=60)
+    said, _ = one.communicate(timeout=60 * SLOWNESS)
     return one.returncode, said, seen.decode()
 
 
@@ -439,12 +439,13 @@ def complete(*words: str) -> list[str]:
               "printf '%s\\n' \"${COMPREPLY[@]}\"")
     done = subprocess.run(
         ["/bin/bash", "-c", script, "bash", *words], text=True,
-        capture_output=True, check=True, timeout=20, cwd=PROJECT,
+        capture_output=True, check=True, timeout=20 * SLOWNESS, cwd=PROJECT,
         env={"PATH": os.environ["PATH"],
              "BIN": os.path.dirname(program("charref"))})
     return done.stdout.split("\n")[:-1]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("words, offered", [
     (["persist-"], ["persist-job"]),
     (["persist-job", "j", "--"], ["--json"]),

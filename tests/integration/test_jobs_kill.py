@@ -14,6 +14,7 @@ import pytest
 
 from gateway import Gateway
 from house import House, is_alive, children_of, kill, reap
+from slowness import SLOWNESS
 from test_jobs import (BIG, DOWNLOAD, JOB, MIB, PERSIST, Machine, a_folder,
                        a_service, begin, folder_of, machines, must_be_equal,
                        operation, some_files, started, wait_over,
@@ -161,7 +162,7 @@ def test_a_killed_server_costs_a_command_and_nothing_else(
                 (b, "download-job", back, seconds[1])):
             with started(machine.house, verb, folder) as one:
                 with an_outage_after(gateway, at.uniform(0, most)):
-                    _, complained = one.communicate(timeout=60)
+                    _, complained = one.communicate(timeout=60 * SLOWNESS)
             assert one.returncode in (0, 1), complained
             machine.run(verb, folder)
         a.must_hold(pattern)

@@ -321,7 +321,7 @@ def test_objects_that_wait_and_that_failed_are_told(own_house):
     house.model.script(draw())
     house.http.generate(num_images=2).images()
     with contextlib.closing(sqlite3.connect(
-            house.root / "catalogue.db", timeout=5)) as db:
+            house.root / "catalogue.db", timeout=5 * SLOWNESS)) as db:
         db.execute("UPDATE objects SET queued_at = queued_at - 90000")
         db.execute("UPDATE objects SET state = 'failed' WHERE image_id = "
                    "(SELECT min(image_id) FROM objects)")
@@ -355,7 +355,7 @@ def test_a_metrics_file_that_was_removed_is_made_again(own_house):
 def test_a_hundred_thousand_images_are_told_in_milliseconds(own_house):
     house = own_house(cloud=False)
     with contextlib.closing(sqlite3.connect(
-            house.root / "catalogue.db", timeout=5)) as db:
+            house.root / "catalogue.db", timeout=5 * SLOWNESS)) as db:
         ids = [(str(uuid.uuid4()),) for _ in range(100_000)]
         db.executemany(
             "INSERT INTO images VALUES (?, 'png', 'image/png', 1, '', 1, 1, 1"
@@ -368,7 +368,7 @@ def test_a_hundred_thousand_images_are_told_in_milliseconds(own_house):
     assert scrape(house).of("charref_images") == 100_000
     assert quickest < SCRAPE_S, quickest
     with contextlib.closing(sqlite3.connect(
-            house.root / "catalogue.db", timeout=5)) as db:
+            house.root / "catalogue.db", timeout=5 * SLOWNESS)) as db:
         db.execute("DELETE FROM objects")  # for the house's last look
         db.execute("DELETE FROM images")
         db.commit()
@@ -380,7 +380,7 @@ def test_a_hundred_thousand_images_are_told_in_milliseconds(own_house):
 def promtool(*arguments: str, said: str = "") -> str:
     """Runs it; it must be content."""
     done = subprocess.run([need_tool("promtool"), *arguments], input=said,
-                          text=True, capture_output=True, timeout=60,
+                          text=True, capture_output=True, timeout=60 * SLOWNESS,
                           check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -449,7 +449,7 @@ def test_a_full_disk_is_not_ready(own_house):
 def test_a_locked_catalogue_is_not_ready_and_is_not_waited_for(own_house):
     house = own_house(cloud=False)
     with contextlib.closing(sqlite3.connect(
-            house.root / "catalogue.db", timeout=5)) as db:
+            house.root / "catalogue.db", timeout=5 * SLOWNESS)) as db:
         db.execute("BEGIN IMMEDIATE")
         began = time.monotonic()
         reason = failing(house, "catalogue")

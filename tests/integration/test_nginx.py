@@ -22,6 +22,7 @@ import wire
 from front import Front
 from house import PROJECT, House, need_tool, program, wait_until
 from model_double import draw, images
+from slowness import SLOWNESS
 from test_takeover import Load
 from upstream import Asked, Upstream, reply
 from wire import GENERATE, GET
@@ -657,7 +658,7 @@ def self_signed(folder):
         [need_tool("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt",
          "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1", "-subj",
          "/CN=localhost", "-out", str(names[0]), "-keyout", str(names[1])],
-        check=True, capture_output=True, timeout=30)
+        check=True, capture_output=True, timeout=30 * SLOWNESS)
     return names
 
 
@@ -680,7 +681,7 @@ def test_the_example_of_https_speaks_http_2(new_front, tmp_path):
             [need_tool("curl"), "-sS", "--http2", "--cacert",
              str(certificate), "--unix-socket", str(sock), "-i",
              "https://localhost" + path],
-            capture_output=True, text=True, timeout=30)
+            capture_output=True, text=True, timeout=30 * SLOWNESS)
         assert done.stdout.startswith(f"HTTP/2 {status}"), done
         assert "strict-transport-security: max-age=31536000" in done.stdout
         assert "x-content-type-options: nosniff" in done.stdout
@@ -742,7 +743,7 @@ def render(*words: str, **variables: str) -> subprocess.CompletedProcess:
            "CHARREF_ROOT": "/var/lib/charref"} | variables
     return subprocess.run([str(PROJECT / "deploy/nginx/render"), *words],
                           env=env, cwd="/", capture_output=True, text=True,
-                          stdin=subprocess.DEVNULL, timeout=60)
+                          stdin=subprocess.DEVNULL, timeout=60 * SLOWNESS)
 
 
 HOSTILE = ['";}', ";b", " b", "\nb", "$host", "\\b", "#", "@RUN_DIR@", "'", "é"]
@@ -815,7 +816,7 @@ def test_it_is_found_together_where_it_is_installed(tmp_path):
         env={"PATH": os.environ["PATH"], "RUN_DIR": "/run/charref",
              "CHARREF_ROOT": "/var/lib/charref", "NGINX_LISTEN":
              "80,[::]:80", "NGINX_LOG_DIR": "/var/log/nginx"},
-        capture_output=True, text=True, timeout=60)
+        capture_output=True, text=True, timeout=60 * SLOWNESS)
     assert done.stdout == render("site", NGINX_LISTEN="80, [::]:80",
                                  NGINX_LOG_DIR="/var/log/nginx").stdout
     assert "\tlisten [::]:80;\n" in done.stdout, done.stderr

@@ -318,7 +318,7 @@ def test_what_the_uploader_gave_up_is_begun_anew_by_asking(town):
                   method="PUT")
     persist(town, image_id).must_fail(502, "ProviderError")
     with contextlib.closing(sqlite3.connect(
-            town.root / "catalogue.db", timeout=5)) as db:
+            town.root / "catalogue.db", timeout=5 * SLOWNESS)) as db:
         db.execute("UPDATE objects SET state = 'failed', attempts = 8 "
                    "WHERE image_id = ?", (image_id,))
         db.commit()

@@ -9,6 +9,7 @@ import time
 
 import pictures
 from model_double import draw
+from slowness import SLOWNESS
 
 TOO_BIG = 30 << 20
 
@@ -32,7 +33,7 @@ def test_workers_start_beside_files_that_cannot_be_adopted(new_house):
 @contextlib.contextmanager
 def locked(house):
     """Another program has the catalogue to itself meanwhile."""
-    db = sqlite3.connect(house.root / "catalogue.db", timeout=5,
+    db = sqlite3.connect(house.root / "catalogue.db", timeout=5 * SLOWNESS,
                          isolation_level=None, check_same_thread=False)
     with contextlib.closing(db):
         db.execute("BEGIN EXCLUSIVE")

@@ -67,7 +67,7 @@ def assignments(path: pathlib.Path) -> dict[str, str]:
 
 def fetch(url: str) -> bytes:
     """What a browser would see, without a header of ours."""
-    with urllib.request.urlopen(url, timeout=30) as reply:
+    with urllib.request.urlopen(url, timeout=30 * SLOWNESS) as reply:
         return reply.read()
 
 
@@ -110,7 +110,7 @@ def paste(run: Run, command: str, folder: pathlib.Path) -> str:
     """A command as somebody gives it in another terminal: what it says."""
     done = subprocess.run(
         ["/bin/sh", "-e", "-c", command], cwd=folder, capture_output=True,
-        text=True, errors="replace", timeout=60, preexec_fn=heed_signals,
+        text=True, errors="replace", timeout=60 * SLOWNESS, preexec_fn=heed_signals,
         env={"PATH": os.environ["PATH"], "HOME": str(run.folder),
              "AWS_PROFILE": "somebody's"})
     assert done.returncode == 0, (command, done.stderr)
@@ -277,7 +277,7 @@ def test_the_server_keeps_out_of_folders_that_are_not_its_own():
         mine.write_text("mine")
         done = subprocess.run(
             [gateways.SERVER, "start", name, "0", BUCKET], text=True,
-            capture_output=True, timeout=60, check=False)
+            capture_output=True, timeout=60 * SLOWNESS, check=False)
         assert done.returncode == 1 and "not empty" in done.stderr
         assert [path.name for path in pathlib.Path(name).iterdir()] == ["env"]
         assert mine.read_text() == "mine"
@@ -304,7 +304,7 @@ def test_the_server_ends_with_the_process_that_started_it():
     need_tool("radosgw")
     done = subprocess.run(
         ["/usr/bin/python3", "-c", script], text=True, capture_output=True,
-        cwd=pathlib.Path(__file__).parent, timeout=60, check=False)
+        cwd=pathlib.Path(__file__).parent, timeout=60 * SLOWNESS, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
     folder = pathlib.Path(done.stdout.strip())
     wait_until(lambda: not processes_about(folder) and not folder.exists(),

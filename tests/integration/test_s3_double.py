@@ -19,6 +19,7 @@ import pytest
 import s3_double as s3
 from house import wait_until
 from s3_double import S3Double, fetch
+from slowness import SLOWNESS
 from wire import Http, read_to_end
 
 botocore = pytest.importorskip("botocore")
@@ -31,6 +32,7 @@ from botocore.exceptions import ClientError  # noqa: E402
 
 KEY = "character_references/abc-123.png"
 GONE = (ConnectionError, http.client.HTTPException)
+pytestmark = pytest.mark.once
 ODD_KEYS = ["a b", "a+b", "a%20b", "a:b=c@d!(e)*'f", "käse/日本.png", "//a//",
             "a/../b", "./a", "~a-_.", "a?b&c=d", "a#b", "\U0001f600"]
 
@@ -275,7 +277,7 @@ def test_a_url_signed_with_response_headers_answers_with_them(polite):
 def test_replies_look_like_amazons_and_keep_the_connection(polite):
     polite.put(KEY, b"bytes")
     url = presigned(polite)
-    link = http.client.HTTPConnection("127.0.0.1", polite.port, timeout=5)
+    link = http.client.HTTPConnection("127.0.0.1", polite.port, timeout=5 * SLOWNESS)
     for _ in range(3):
         link.request("GET", url.removeprefix(polite.url))
         got = link.getresponse()
@@ -1023,7 +1025,7 @@ def test_corrupted_bytes_have_the_right_length(polite):
 def test_a_kept_connection_can_be_closed_when_it_is_used_again(polite):
     polite.put(KEY, b"bytes")
     polite.on(s3.close("headers"), when=s3.reused)
-    link = http.client.HTTPConnection("127.0.0.1", polite.port, timeout=5)
+    link = http.client.HTTPConnection("127.0.0.1", polite.port, timeout=5 * SLOWNESS)
     target = presigned(polite).removeprefix(polite.url)
     link.request("GET", target)
     assert link.getresponse().read() == b"bytes"
@@ -1107,7 +1109,7 @@ def test_forgetting_keeps_the_objects_unless_asked(double):
 def test_forgetting_ends_what_is_under_way_and_nothing_else(polite):
     polite.put(KEY, b"bytes")
     target = presigned(polite).removeprefix(polite.url)
-    idle = http.client.HTTPConnection("127.0.0.1", polite.port, timeout=5)
+    idle = http.client.HTTPConnection("127.0.0.1", polite.port, timeout=5 * SLOWNESS)
     idle.request("GET", target)
     assert idle.getresponse().read() == b"bytes"
     request = signed(polite, "PUT", "half", b"bytes")
@@ -1168,7 +1170,7 @@ def test_sixteen_connections_with_large_bodies_are_no_trouble(polite):
 def test_a_kept_connection_serves_hundreds_of_requests_a_second(polite):
     polite.put(KEY, b"bytes")
     target = presigned(polite).removeprefix(polite.url)
-    link = http.client.HTTPConnection("127.0.0.1", polite.port, timeout=5)
+    link = http.client.HTTPConnection("127.0.0.1", polite.port, timeout=5 * SLOWNESS)
     began = time.monotonic()
     for _ in range(500):
         link.request("GET", target)

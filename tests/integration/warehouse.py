@@ -13,6 +13,7 @@ import uuid
 
 import pictures
 from house import House, wait_until
+from slowness import SLOWNESS
 
 ALONE = "character_references/"
 LATER_MS = 3600 * 1000
@@ -43,7 +44,7 @@ def a_depot(cloud, **kw) -> House:
 def change(house: House, sql: str, *values):
     """Changes the catalogue behind everybody's back."""
     with contextlib.closing(sqlite3.connect(house.root / "catalogue.db",
-                                            timeout=20)) as db, db:
+                                            timeout=20 * SLOWNESS)) as db, db:
         db.execute(sql, values)
 
 
@@ -65,7 +66,7 @@ def stock(house: House, n: int, make=pictures.png, job: str = "",
     """So many new images, each with its file and an object: bytes by id."""
     made = {str(uuid.uuid4()): make() for _ in range(n)}
     with contextlib.closing(sqlite3.connect(house.root / "catalogue.db",
-                                            timeout=20)) as db, db:
+                                            timeout=20 * SLOWNESS)) as db, db:
         for image_id, data in made.items():
             (house.store / f"{image_id}.png").write_bytes(data)
             add_rows(db, image_id, data, job, columns)

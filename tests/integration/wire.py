@@ -13,7 +13,9 @@ import socket
 import struct
 import time
 
-DEADLINE = 30.0
+from slowness import SLOWNESS
+
+DEADLINE = 30.0 * SLOWNESS
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 GENERATE = "/api/mv/generate_character_reference"
 GET = "/api/mv/get_character_reference/"
@@ -157,7 +159,7 @@ class Http:
         return self.post({"character_description": description, **fields},
                          headers=headers, deadline=deadline)
 
-    def raw(self, request: bytes, deadline: float = 10.0) -> bytes:
+    def raw(self, request: bytes, deadline: float = DEADLINE) -> bytes:
         """Sends bytes as they are; gives everything up to the close."""
         with socket.create_connection(("127.0.0.1", self.port),
                                       timeout=deadline) as link:
