@@ -4,6 +4,7 @@
 F ?= release
 B := build/$(F)
 PREFIX ?= /usr/local
+DEPS ?= deploy/deps
 
 # All processors, unless the caller gave -j.  A make that this one starts shares
 # its job slots.
@@ -38,7 +39,8 @@ WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wcast-qual \
 # A warning is an error for a developer (WERROR=1) and in CI, never for a user,
 # whose compiler may know warnings that ours does not.
 WERROR ?= $(filter true,$(CI))
-check check-fast check-more unit lint fuzz variants: export WERROR = 1
+VARIANTS := variant-clang variant-lto variant-uchar
+check check-fast check-more unit lint fuzz $(VARIANTS): export WERROR = 1
 
 CPPFLAGS += -D_GNU_SOURCE -Isrc -MMD -MP
 CFLAGS   += -std=c11 -fPIE $(WARN) $(if $(WERROR),-Werror) $(CFLAGS_$(F))
@@ -86,7 +88,12 @@ bench: bench-deps all ## figures beside what others take, as ratios of one run
 	@/usr/bin/python3 tests/bench/bench.py
 
 fuzz: check-deps ## run each fuzz target for FUZZ_SECONDS (60) with libFuzzer
+	@$(MAKE) --no-print-directory F=fuzz fuzzers
 	@tests/fuzz/run $(FUZZ_SECONDS)
+
+variants: $(VARIANTS) ## compile all of it by clang, for LTO, with unsigned char
+$(VARIANTS): check-deps
+	@$(MAKE) --no-print-directory F=$(@:variant-%=%) programs units
 
 lint: check-deps all ## layers, lengths, banned calls, format, documents
 	@tests/lint/lint
@@ -96,7 +103,7 @@ format: check-deps ## lay out the C sources
 
 deps: build-deps run-deps s3-deps check-deps ## install every package that is needed
 build-deps run-deps s3-deps check-deps bench-deps deb-deps soak-deps:
-	@deploy/deps $(@:-deps=)
+	@$(DEPS) $(@:-deps=)
 
 PLACES = PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' PROGRAMS='$(PROGRAMS)'
 install: all ## install all below PREFIX (/usr/local), in DESTDIR; keep settings
@@ -160,8 +167,8 @@ $(B)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(B)/lib.a
 	$(LINK) $< $(if $(filter fuzz,$(F)),-fsanitize=fuzzer,tests/fuzz/replay.c) \
 	    $(B)/lib.a $(LIBS)
 
-.PHONY: all run run-s3 unit check soak bench fuzz lint format deps install \
-        uninstall deb clean help programs units build-deps run-deps s3-deps \
+.PHONY: all run run-s3 unit check soak bench fuzz variants $(VARIANTS) lint \
+        format deps install uninstall deb clean help programs units fuzzers build-deps run-deps s3-deps \
         check-deps bench-deps deb-deps soak-deps
 .SECONDARY:
 -include $(wildcard $(B)/*/*.d)
