@@ -1,20 +1,49 @@
 # charref.  `make help` lists the targets; F=release|debug|asan chooses a
-# flavour, each with its own folder build/<F>/.
+# flavour, each with its own folder build/<F>/.  Further flavours are those of
+# `make variants` and `make fuzz`.
 F ?= release
 B := build/$(F)
 PREFIX ?= /usr/local
+DEPS ?= deploy/deps
 
+# All processors, unless the caller gave -j.  A make that this one starts shares
+# its job slots.
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
+# Goals that only compile run in parallel.  The others run in order, because they
+# install packages first; each compiles in a make of its own.
+ifneq ($(filter-out programs units fuzzers build/%,$(or $(MAKECMDGOALS),all)),)
+.NOTPARALLEL:
+endif
+
+SANITIZE       := -fsanitize=address,undefined -fno-sanitize-recover=all \
+                  -fno-omit-frame-pointer
 CFLAGS_debug   := -O1 -g3
 CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
-CFLAGS_asan    := -O1 -g3 -fsanitize=address,undefined \
-                  -fno-sanitize-recover=all -fno-omit-frame-pointer
+CFLAGS_asan    := -O1 -g3 $(SANITIZE)
+CFLAGS_fuzz    := -O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link
+CFLAGS_clang   := -O1
+CFLAGS_lto     := -O3 -flto=auto
+CFLAGS_uchar   := -O1 -funsigned-char # as char is on arm64
+ifneq ($(filter fuzz clang,$(F)),)
+CC := $(filter ccache,$(CC)) clang
+endif
+ifeq ($(F),lto)
+AR := gcc-ar
+endif
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wcast-qual \
         -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings \
-        -Wformat=2 -Wvla -Wundef -Werror
+        -Wformat=2 -Wvla -Wundef
+# A warning is an error for a developer (WERROR=1) and in CI, never for a user,
+# whose compiler may know warnings that ours does not.
+WERROR ?= $(filter true,$(CI))
+VARIANTS := variant-clang variant-lto variant-uchar
+check check-fast check-more test unit lint fuzz $(VARIANTS): export WERROR = 1
 
 CPPFLAGS += -D_GNU_SOURCE -Isrc -MMD -MP
-CFLAGS   += -std=c11 -fPIE $(WARN) $(CFLAGS_$(F))
+CFLAGS   += -std=c11 -fPIE $(WARN) $(if $(WERROR),-Werror) $(CFLAGS_$(F))
 LDFLAGS  += -pie -Wl,-z,relro,-z,now -Wl,--as-needed
 
 # What each program links; charref-sketch alone needs cairo.
@@ -70,7 +99,12 @@ bench: bench-deps all ## figures beside what others take, as ratios of one run
 	@/usr/bin/python3 tests/bench/bench.py
 
 fuzz: check-deps ## run each fuzz target for FUZZ_SECONDS (60) with libFuzzer
+	@$(MAKE) --no-print-directory F=fuzz fuzzers
 	@tests/fuzz/run $(FUZZ_SECONDS)
+
+variants: $(VARIANTS) ## compile all of it by clang, for LTO, with unsigned char
+$(VARIANTS): check-deps
+	@$(MAKE) --no-print-directory F=$(@:variant-%=%) programs units
 
 lint: check-deps all ## layers, lengths, banned calls, format, documents
 	@tests/lint/lint
@@ -80,7 +114,7 @@ format: check-deps ## lay out the C sources
 
 deps: build-deps run-deps s3-deps check-deps ## install every package that is needed
 build-deps run-deps s3-deps check-deps bench-deps deb-deps soak-deps:
-	@deploy/deps $(@:-deps=)
+	@$(DEPS) $(@:-deps=)
 
 PLACES = PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' PROGRAMS='$(PROGRAMS)'
 install: all ## install all below PREFIX (/usr/local), in DESTDIR; keep settings
@@ -103,6 +137,8 @@ programs: $(PROGRAMS:%=$(B)/%)
 	@:
 units: $(UNIT) $(FAULT) $(FUZZ) $(TOOLS)
 	@:
+fuzzers: $(FUZZ)
+	@:
 
 $(B)/lib.a: $(OBJ)
 	@rm -f $@ && $(AR) rcs $@ $^
@@ -111,40 +147,40 @@ $(B)/%.o: src/%.c
 	@mkdir -p $(@D)
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
+# Prints one line for each program.
+LINK = @mkdir -p $(@D) && echo '$(F): $(@:$(B)/%=%)' && \
+       $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@
+
 $(B)/charref-sketch: $(B)/bin/charref-sketch.o $(B)/lib.a
-	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_sketch)
+	$(LINK) $^ $(LIBS_sketch)
 
 $(B)/%: $(B)/bin/%.o $(B)/lib.a
-	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(LINK) $^ $(LIBS)
 
 $(B)/unit/%: tests/unit/%.c $(B)/lib.a
-	@mkdir -p $(@D)
-	@$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(B)/lib.a -lcmocka $(LIBS_sketch)
+	$(LINK) $< $(B)/lib.a -lcmocka $(LIBS_sketch)
 
-# What a test of another language asks our modules with.
+# Helper programs through which the Python tests call our C modules.
 $(B)/tools/%: tests/tools/%.c $(B)/lib.a
-	@mkdir -p $(@D)
-	@$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(B)/lib.a $(LIBS)
+	$(LINK) $< $(B)/lib.a $(LIBS)
 
 # What the benchmark measures ours beside: libfcgi alone.
 $(B)/bench/%: tests/bench/%.c
-	@mkdir -p $(@D)
-	@$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< -lfcgi
+	$(LINK) $< -lfcgi
 
 # A fault test refuses what it wraps: see tests/fault/refuse.h.
 WRAP := malloc calloc realloc write fsync syncfs renameat2
 $(B)/fault/%: tests/fault/%.c $(B)/lib.a
-	@mkdir -p $(@D)
-	@$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(B)/lib.a $(LIBS) \
-	    $(WRAP:%=-Wl,--wrap=%)
+	$(LINK) $< $(B)/lib.a $(LIBS) $(WRAP:%=-Wl,--wrap=%)
 
+# A fuzz target has libFuzzer's main, or ours, which replays files.
 $(B)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(B)/lib.a
-	@mkdir -p $(@D)
-	@$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< tests/fuzz/replay.c \
+	$(LINK) $< $(if $(filter fuzz,$(F)),-fsanitize=fuzzer,tests/fuzz/replay.c) \
 	    $(B)/lib.a $(LIBS)
 
 .PHONY: all run run-s3 unit check-fast check check-more test soak bench fuzz \
-        lint format deps install uninstall deb clean help programs units \
-        build-deps run-deps s3-deps check-deps bench-deps deb-deps soak-deps
+        variants $(VARIANTS) lint format deps install uninstall deb clean help \
+        programs units fuzzers build-deps run-deps s3-deps check-deps \
+        bench-deps deb-deps soak-deps
 .SECONDARY:
 -include $(wildcard $(B)/*/*.d)

@@ -26,7 +26,7 @@ finding_fini(struct finding *it)
 }
 
 /* A text that is longer is cut: it is for people. */
-static void
+static void __attribute__((format(printf, 2, 0)))
 add_line(struct buf *to, const char *fmt, va_list ap)
 {
 	char text[TEXT_MAX];
@@ -86,7 +86,7 @@ add_plain(struct buf *out, struct view line)
 
 	for (i = 0; i < line.n; i++) {
 		c = line.p[i];
-		if ((c >= '\0' && c < ' ') || c == 0x7f)
+		if ((unsigned char)c < ' ' || c == 0x7f)
 			c = '?';
 		buf_add(out, (struct view){ &c, 1 });
 	}

@@ -42,8 +42,10 @@ static const struct verb verbs[] = {
 	    .finds = true },
 	[S3_GET] = { "get", "GET", HTTP_GET, VERDICT_ETAG,
 	    .takes = true, .finds = true },
-	[S3_COPY] = { "copy", "PUT", HTTP_PUT, VERDICT_COPY },
-	[S3_DELETE] = { "delete", "DELETE", HTTP_DELETE, VERDICT_DELETE },
+	[S3_COPY] = { "copy", "PUT", HTTP_PUT, VERDICT_COPY,
+	    .sends = false },
+	[S3_DELETE] = { "delete", "DELETE", HTTP_DELETE, VERDICT_DELETE,
+	    .sends = false },
 	[S3_CREATE] = { "begin the upload of", "POST", HTTP_POST,
 	    .takes = true },
 	[S3_PART] = { "put a part of", "PUT", HTTP_PUT, VERDICT_ETAG,
@@ -53,7 +55,7 @@ static const struct verb verbs[] = {
 	[S3_COMPLETE] = { "complete the upload of", "POST", HTTP_POST,
 	    VERDICT_COMPLETE, .sends = true, .takes = true },
 	[S3_ABORT] = { "abort the upload of", "DELETE", HTTP_DELETE,
-	    VERDICT_DELETE },
+	    VERDICT_DELETE, .sends = false },
 };
 /* clang-format on */
 

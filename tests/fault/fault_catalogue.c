@@ -71,7 +71,7 @@ real_of(const sqlite3_file *file)
 	for (i = 0; i < TABLES_MAX; i++)
 		if (file->pMethods == &tables[i].ours)
 			return tables[i].real;
-	CHECK(!"one of our tables");
+	CHECK(false && "one of our tables");
 	return NULL;
 }
 
@@ -372,7 +372,7 @@ check_key(enum claims_state state, enum step done, bool recorded)
 		break;
 	case CLAIMS_RUNNING:
 	case CLAIMS_OTHER:
-		CHECK(!"a state that can be");
+		CHECK(false && "a state that can be");
 	}
 }
 

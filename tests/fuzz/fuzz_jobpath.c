@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "codec/jobpath.h"
+#include "shown.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -50,38 +51,20 @@ check_key(struct view key, const struct job_id *job)
 	check_path(view_str(path.text), job);
 }
 
-/* What is shown is one line, and safe when shown again. */
-static void
-check_shown(struct view text)
-{
-	char shown[JOBPATH_SHOWN_SIZE], *slash;
-	struct buf json = BUF_INIT(8 * JOBPATH_SHOWN_SIZE);
-	size_t i;
-
-	jobpath_show(shown, text);
-	for (i = 0; shown[i] != '\0'; i++)
-		MUST((unsigned char)shown[i] >= ' ' && shown[i] != '\x7f');
-	MUST(i < sizeof shown);
-	for (slash = strchr(shown, '\\'); slash != NULL;
-	     slash = strchr(slash + 1, '\\'))
-		MUST(slash[1] == 'x' && slash[2] != '\0' && slash[3] != '\0');
-	buf_json(&json, view_str(shown));
-	MUST(!view_has(buf_view(&json), "\\ufffd"));
-	buf_fini(&json);
-}
-
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char *const folders[] = { "", "final/", "intermediate/" };
 	const struct view text = { (const char *)data, size };
 	struct job_id jobs[2] = { { "J" } };
+	char shown[JOBPATH_SHOWN_SIZE];
 	struct buf key;
 	size_t i, j;
 
 	memset(jobs[1].text, 'x', IDENT_MAX);
 	jobs[1].text[IDENT_MAX] = '\0';
-	check_shown(text);
+	jobpath_show(shown, text);
+	check_shown(shown);
 	for (i = 0; i < 2; i++) {
 		check_path(text, &jobs[i]);
 		check_key(text, &jobs[i]);

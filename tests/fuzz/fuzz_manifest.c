@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "app/manifest.h"
+#include "shown.h"
 
 enum { LIMIT = 64 << 20 };
 
@@ -51,11 +52,9 @@ check_refused(
     void *arg, const char *shown, const struct fault *why, struct fault *f)
 {
 	struct copy *c = arg;
-	size_t i;
 
 	(void)f;
-	for (i = 0; shown[i] != '\0'; i++)
-		MUST(shown[i] >= ' ' && shown[i] <= '~');
+	check_shown(shown);
 	MUST(why->kind == FAULT_INPUT && why->text[0] != '\0');
 	c->refused++;
 	return 0;

@@ -103,7 +103,7 @@ read_word(struct ask *a, struct view word)
 			*single[i].to = unhex(a, word);
 			return;
 		}
-	MUST(!"a name that we know");
+	MUST(false && "a name that we know");
 }
 
 static void

@@ -201,8 +201,8 @@ nothing_at_all_is_filtered_too(void **state)
 	static const char *const empty[] = { "{}", "{\"candidates\":[]}",
 		"{\"candidates\":7}", "{\"candidates\":[null]}",
 		"{\"candidates\":[{\"content\":{\"parts\":[7,null,[]]}}]}",
-		"{\"candidates\":[{\"content\":{\"parts\":"
-		"[{\"inlineData\":{\"data\":null}}]}}]}",
+		("{\"candidates\":[{\"content\":{\"parts\":"
+		 "[{\"inlineData\":{\"data\":null}}]}}]}"),
 		"{\"candidates\":[{\"content\":\"x\",\"finishReason\":7}]}" };
 	size_t i;
 

@@ -267,8 +267,8 @@ static void
 hostile_files_are_told_and_not_taken(void **state)
 {
 	static const char *const texts[] = { "", "{", "[]x",
-		"{\"source\":\"container\",\"id\":\"A\",\"secret\":"
-		"\"hu\\nsh\"}",
+		("{\"source\":\"container\",\"id\":\"A\",\"secret\":"
+		 "\"hu\\nsh\"}"),
 		"{\"source\":\"container\",\"source\":\"container\"}" };
 	static char big[KEYS_REPLY_MAX + 2];
 	char path[WRITTEN_PATH_SIZE];
