@@ -198,6 +198,23 @@ check_models(const struct conf *c, struct buf *mistakes)
 	models_close(&m);
 }
 
+/* Google refuses requests with less than its floor left: with a shorter
+ * deadline every generation would fail. */
+static void
+check_deadline(const struct conf *c, struct buf *mistakes)
+{
+	const int64_t seconds = conf_number(c, CONF_GENERATE_DEADLINE);
+
+	if (seconds >= settings[CONF_GENERATE_DEADLINE].min &&
+	    seconds < MODELS_GOOGLE_DEADLINE_S &&
+	    models_is_google(conf_text(c, CONF_IMAGE_BASE_URL)))
+		buf_fmt(mistakes,
+		    "GENERATE_DEADLINE must be at least %d with IMAGE_BASE_URL "
+		    "at googleapis.com, which refuses requests that have less "
+		    "than %d s\n",
+		    MODELS_GOOGLE_DEADLINE_S, GEN_GOOGLE_FLOOR_S);
+}
+
 /* Puts something harmless in the place of the setting that was found wrong:
  * false when there is no such place. */
 static bool
@@ -286,6 +303,7 @@ read_all(struct conf *c, struct buf *mistakes, struct fault *f)
 	check_base_url(c, mistakes);
 	check_prompt(c, mistakes);
 	check_models(c, mistakes);
+	check_deadline(c, mistakes);
 	check_storage(c, mistakes);
 	if (read_access(c, mistakes, f) == -1 || buf_done(mistakes, f) == -1)
 		return -1;

@@ -61,8 +61,8 @@ SETTING(PATH,   JOBS_DIR,         "/tmp/video_jobs", 0, 0, "",
     "Folder of the jobs' folders, for requests over HTTP.")
 SETTING(CHOICE, IMAGE_PROVIDER,   "google", 0, 0, "google",
     "Whose image API to call.")
-SETTING(TEXT,   IMAGE_MODELS,     "imagen-4.0-generate-001,gemini-nano-banana-2.1", 0, 0, "",
-    "Models tried in order; imagen-* speaks :predict, gemini-* speaks :generateContent. One that answers \"not found\" is asked last for an hour.")
+SETTING(TEXT,   IMAGE_MODELS,     "gemini-nano-banana-2.1,gemini-3.1-flash-lite-image", 0, 0, "",
+    "Models tried in order; gemini-* speaks :generateContent, imagen-* speaks :predict (Google has switched Imagen off; gateways may have it). One that answers \"not found\" is asked last for an hour.")
 SETTING(TEXT,   IMAGE_BASE_URL,   "https://generativelanguage.googleapis.com", 0, 0, "",
     "Where the models are. Plain http:// only for this host itself or with IMAGE_SOCKET.")
 SETTING(PATH,   IMAGE_SOCKET,     "", 0, 0, "",
@@ -75,7 +75,7 @@ SETTING(SECRET, GEMINI_API_KEY,   "", 0, 0, "",
 SETTING(SECRET, GOOGLE_API_KEY,   "", 0, 0, "",
     "Used when GEMINI_API_KEY is not set.")
 SETTING(NUMBER, GENERATE_DEADLINE, "110", 1, 600, "",
-    "Seconds one generation may take, retries included. nginx waits 20 s longer.")
+    "Seconds one generation may take, retries included; at least 15 with IMAGE_BASE_URL at googleapis.com. nginx waits 20 s longer.")
 SETTING(NUMBER, DISK_RESERVE_MB,  "256", 0, 1000000000, "",
     "MiB of disk that must stay free; below it a generation is refused with 507 before it is paid for.")
 SETTING(SECRET, API_KEY,          "", 0, 0, "",

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "codec/text.h"
+#include "gen/models.h"
 
 enum { MISTAKES_MAX = 64 << 10, MIB = 1 << 20, FILES_LOW = 10000 };
 
@@ -41,6 +42,14 @@ has_two_sources(const struct conf *c)
 	       secret_is_set(conf_secret(c, CONF_AWS_ACCESS_KEY_ID));
 }
 
+/* At googleapis.com it would be a mistake of the settings. */
+static bool
+has_short_deadline(const struct conf *c)
+{
+	return conf_number(c, CONF_GENERATE_DEADLINE) <
+	       MODELS_GOOGLE_DEADLINE_S;
+}
+
 /* Legal, and not what somebody expects. */
 static const struct {
 	bool (*is_so)(const struct conf *c);
@@ -55,6 +64,10 @@ static const struct {
 	{ has_two_model_keys,
 	    "GOOGLE_API_KEY is not used, since GEMINI_API_KEY is set",
 	    "leave one of GEMINI_API_KEY and GOOGLE_API_KEY unset" },
+	{ has_short_deadline,
+	    "GENERATE_DEADLINE is below 15 s: models take longer, and each is "
+	    "told that it has 10 s, Google's least, even when less is left",
+	    "set GENERATE_DEADLINE=15 or more, or leave it unset" },
 	{ has_two_sources,
 	    "AWS_ACCESS_KEY_ID is not used, since AWS_PROFILE is set",
 	    "leave one of AWS_PROFILE and AWS_ACCESS_KEY_ID unset" },

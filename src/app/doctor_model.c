@@ -167,9 +167,11 @@ judge_key(struct finding *it, const struct patient_model *m, bool has_key)
 	if (it->state == FINDING_WARNING)
 		finding_advise(it, "the model host is busy: ask again later");
 	else
-		finding_advise(it,
-		    "correct GEMINI_API_KEY (or GOOGLE_API_KEY), and see that "
-		    "the Gemini API is enabled for it");
+		finding_advise(it, "%s",
+		    m->fault.remedy != NULL
+			? m->fault.remedy
+			: "correct GEMINI_API_KEY (or GOOGLE_API_KEY), and see "
+			  "that the Gemini API is enabled for it");
 }
 
 void

@@ -406,19 +406,38 @@ write_metadata(struct work *w, struct fault *f)
 	return buf_done(out, f);
 }
 
-/* None was kept: the fault of the first that failed, or, when all were
- * refused, that. */
+/*
+ * The image whose fault tells why none was kept: the first that failed, but
+ * for one that only has to be asked for later: a client that did as it says
+ * would pay again for the others.  NULL: all were refused.
+ */
+static const struct gen_image *
+find_failure(const struct models_answer *answer)
+{
+	const struct gen_image *image, *first = NULL;
+	int i;
+
+	for (i = 0; i < answer->count; i++) {
+		image = &answer->images[i];
+		if (image->outcome != GEN_FAILED)
+			continue;
+		if (image->why.retry_after_s == 0)
+			return image;
+		if (first == NULL)
+			first = image;
+	}
+	return first;
+}
+
 static int
 nothing_kept(const struct models_answer *answer, struct fault *f)
 {
-	int i;
+	const struct gen_image *failed = find_failure(answer);
 
-	for (i = 0; i < answer->count; i++)
-		if (answer->images[i].outcome == GEN_FAILED) {
-			*f = answer->images[i].why;
-			return fault_while(f, "no image came of it");
-		}
-	return refused(f, view_str(answer->images[0].why.details));
+	if (failed == NULL)
+		return refused(f, view_str(answer->images[0].why.details));
+	*f = failed->why;
+	return fault_while(f, "no image came of it");
 }
 
 /* What the claim is to remember: the result, or why all was refused.  A

@@ -213,6 +213,29 @@ json_member(const struct json_value *v, const char *name)
 	return lend(json_object_get(of(v), name));
 }
 
+struct view
+json_other_member(const struct json_value *v, const char *const *names)
+{
+	/* An iterator takes no const, though it changes nothing. */
+	const union {
+		const json_t *lent;
+		json_t *walked;
+	} object = { of(v) };
+	const char *const *name;
+	void *at;
+
+	for (at = json_object_iter(object.walked); at != NULL;
+	     at = json_object_iter_next(object.walked, at)) {
+		name = names;
+		while (*name != NULL &&
+		       strcmp(*name, json_object_iter_key(at)) != 0)
+			name++;
+		if (*name == NULL)
+			return view_str(json_object_iter_key(at));
+	}
+	return VIEW("");
+}
+
 size_t
 json_count(const struct json_value *v)
 {

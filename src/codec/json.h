@@ -49,6 +49,13 @@ const char *json_kind_word(enum json_kind kind); /* "a string", "null"  */
 const struct json_value *json_member(
     const struct json_value *v, const char *name);
 
+/*
+ * The name of a member of the object that is not one of names (which end in
+ * NULL), or the empty view: for readers that take no unknown members.
+ */
+struct view json_other_member(
+    const struct json_value *v, const char *const *names);
+
 /* Elements of an array (0 for anything else), and one of them or NULL. */
 size_t json_count(const struct json_value *v);
 const struct json_value *json_item(const struct json_value *v, size_t at);

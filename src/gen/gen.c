@@ -1,5 +1,8 @@
 #include "gen/gen.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "codec/text.h"
 
 enum {
@@ -7,7 +10,8 @@ enum {
 	RETRY_DAILY_S = 3600, /* a daily quota: look in now and then */
 	RETRY_DOWN_S = 10,    /* when a 503 does not say            */
 	RETRY_MAX_S = 86400,
-	CODE_MAX = 64 /* of a word like INVALID_ARGUMENT */
+	CODE_MAX = 64, /* of a word like INVALID_ARGUMENT */
+	WHY_MAX = 128  /* of a sentence with such a word */
 };
 
 /*
@@ -92,6 +96,99 @@ gen_is_daily_quota(const struct json_value *root)
 				return true;
 	}
 	return false;
+}
+
+/* "limit: 0", and not "limit: 0.5" or "limit: 07". */
+static bool
+has_limit_of_zero(struct view message)
+{
+	static const char words[] = "limit: 0";
+	const char *end = message.p + message.n, *at = message.p;
+
+	while ((at = memmem(at, (size_t)(end - at), words, sizeof words - 1)) !=
+	       NULL) {
+		at += sizeof words - 1;
+		if (at < end && at[0] == '.')
+			at++;
+		if (at == end || at[0] < '0' || at[0] > '9')
+			return true;
+	}
+	return false;
+}
+
+static bool
+view_ends(struct view v, struct view end)
+{
+	return v.n >= end.n && memcmp(v.p + v.n - end.n, end.p, end.n) == 0;
+}
+
+/* Is there a quota, and is every one that was exceeded of the free tier? */
+static bool
+is_free_tier(const struct json_value *error)
+{
+	const struct json_value *details = json_member(error, "details");
+	const struct json_value *violations;
+	size_t i, k, seen = 0;
+
+	for (i = 0; i < json_count(details); i++) {
+		violations = json_member(json_item(details, i), "violations");
+		for (k = 0; k < json_count(violations); k++, seen++)
+			if (!view_ends(
+				json_text(json_member(
+				    json_item(violations, k), "quotaId")),
+				VIEW("-FreeTier")))
+				return false;
+	}
+	return seen > 0;
+}
+
+/* Why a project cannot pay, and what its owner can do about it. */
+struct bill {
+	const char *phrase; /* in the message of a 429 */
+	const char *problem, *remedy;
+};
+
+/*
+ * By their words, since these 429s have no details; and so has one of Vertex
+ * that passes by itself ("Resource exhausted. Please try again later.").
+ */
+static const struct bill bills[] = {
+	{ "spending cap",
+	    "the project of the model key has reached its monthly spending cap",
+	    "raise it at https://ai.studio/spend" },
+	{ "prepayment",
+	    "the project of the model key has used up its prepaid credits",
+	    "buy more at https://ai.studio/projects" },
+	{ "credits are depleted",
+	    "the project of the model key has used up its credits",
+	    "buy more at https://ai.studio/projects" },
+};
+
+static const struct bill no_billing = {
+	NULL,
+	"the project of the model key has no billing, and image models have no "
+	"free tier",
+	"link billing to it, see https://ai.google.dev/gemini-api/docs/billing"
+};
+
+/* NULL: it can pay, as far as this 429 says. */
+static const struct bill *
+bill_of(const struct json_value *error)
+{
+	const struct view message = message_of(error);
+	size_t i;
+
+	for (i = 0; i < sizeof bills / sizeof bills[0]; i++)
+		if (view_has(message, bills[i].phrase))
+			return &bills[i];
+	return has_limit_of_zero(message) || is_free_tier(error) ? &no_billing
+								 : NULL;
+}
+
+bool
+gen_is_unpayable(const struct json_value *root)
+{
+	return bill_of(error_of(root)) != NULL;
 }
 
 int64_t
@@ -197,6 +294,13 @@ refused_404(const struct json_value *error, struct fault *f)
 static int
 refused_429(const struct json_value *root, struct fault *f)
 {
+	const struct bill *bill = bill_of(error_of(root));
+
+	if (bill != NULL) {
+		(void)fault_set(f, FAULT_REMOTE, "%s", bill->problem);
+		(void)fault_remedy(f, bill->remedy);
+		return add_codes(error_of(root), f);
+	}
 	(void)fault_set(f, FAULT_BUSY,
 	    gen_is_daily_quota(root) ? "the model's quota for today is used up"
 				     : "the model's quota is used up for now");
@@ -278,4 +382,48 @@ gen_failed(struct gen_image *image, const char *why)
 {
 	*image = (struct gen_image){ .outcome = GEN_FAILED, .why = FAULT_INIT };
 	(void)fault_set(&image->why, FAULT_REMOTE, "%s", why);
+}
+
+/* Sets the text, and behind it the code in brackets if there is one. */
+static void
+failed_with(struct gen_image *image, const char *what, struct view code)
+{
+	char why[WHY_MAX];
+
+	if (!is_code(code))
+		code = VIEW("");
+	(void)snprintf(why, sizeof why, "%s%s%.*s%s", what,
+	    code.n > 0 ? " (" : "", (int)code.n, code.p, code.n > 0 ? ")" : "");
+	gen_failed(image, why);
+}
+
+void
+gen_missed(struct gen_image *image, struct view reason)
+{
+	failed_with(image, "the model sent no image", reason);
+}
+
+static bool
+is_error(const struct json_value *error)
+{
+	return json_kind(error) == JSON_KIND_OBJECT || json_text(error).n > 0;
+}
+
+void
+gen_read(const struct gen_dialect *dialect, const struct json_value *reply,
+    struct gen_image *images, int n)
+{
+	const struct json_value *error = error_of(reply);
+	int i;
+
+	dialect->read(reply, images, n);
+	if (!is_error(error))
+		return;
+	for (i = 0; i < n; i++)
+		if (images[i].outcome == GEN_OK)
+			return;
+	for (i = 0; i < n; i++)
+		failed_with(&images[i],
+		    "the model API answered 200 with an error",
+		    json_text(json_member(error, "status")));
 }

@@ -18,7 +18,13 @@ enum {
 	GEN_IMAGES_MAX = 4,
 	GEN_JSON_DEPTH_MAX = 32,
 	GEN_BASE64_MAX = 32 << 20, /* of one image                        */
-	GEN_REPLY_MAX = 64 << 20   /* of one reply of a model             */
+	GEN_REPLY_MAX = 64 << 20,  /* of one reply of a model             */
+
+	/*
+	 * Google refuses a request whose X-Server-Timeout is below this many
+	 * seconds: "Manually set deadline 8s is too short."
+	 */
+	GEN_GOOGLE_FLOOR_S = 10
 };
 
 struct gen_ask {
@@ -59,13 +65,16 @@ struct gen_dialect {
 	const char *verb;   /* "predict" in …/models/NAME:predict          */
 	bool batch;
 	uint32_t seed_mask; /* the bits of a seed that they take           */
+	int floor_s;        /* shortest deadline that the API takes        */
 
 	/* Appends the request document of call number `call`. */
 	void (*write)(const struct gen_ask *ask, int call, struct buf *out);
 
 	/*
 	 * Reads a 200's document into images[0..n): each gets its outcome.
-	 * Never fails: what it cannot make sense of is FAILED, REMOTE.
+	 * Never fails: a document of another shape is FAILED, REMOTE.  An
+	 * image is FILTERED only if the document names a refusal; one that is
+	 * missing for another reason, or for none, is FAILED, REMOTE.
 	 */
 	void (*read)(
 	    const struct json_value *reply, struct gen_image *images, int n);
@@ -79,6 +88,7 @@ struct gen_dialect {
  *   400 blocked prompt  FILTERED      401 403 bad key   REMOTE
  *   404 unknown model   ABSENT        other 404         REMOTE
  *   429 503             BUSY + retry_after_s
+ *   429 without money   REMOTE + remedy (see gen_is_unpayable)
  *   500 and others      REMOTE        504               SLOW
  *
  * An unknown model is one of which Google's envelope says NOT_FOUND; any
@@ -104,6 +114,20 @@ int64_t gen_retry_delay_ms(const struct json_value *root);
 bool gen_is_daily_quota(const struct json_value *root);
 
 /*
+ * A 429 that no wait ends, since the key's project cannot pay: it has no
+ * billing (a limit of 0, or every quota is one of the free tier), its credits
+ * are used up, or its spending cap is reached.
+ */
+bool gen_is_unpayable(const struct json_value *root);
+
+/*
+ * Reads a 200's document as the dialect does; one that has no image but an
+ * error in Google's envelope, as gateways send it, fails every image.
+ */
+void gen_read(const struct gen_dialect *dialect, const struct json_value *reply,
+    struct gen_image *images, int n);
+
+/*
  * The seed that call number `call` sends: each has its own, or all images
  * of a model that draws one a call would be the same.
  */
@@ -121,5 +145,12 @@ void gen_filtered(struct gen_image *image, struct view reason);
 
 /* Records an image that did not come. */
 void gen_failed(struct gen_image *image, const char *why);
+
+/*
+ * Records an image that is missing though the reply is a 200 and names no
+ * refusal.  reason is the API's word for it, such as NO_IMAGE: it is shown
+ * only if it is such a word.
+ */
+void gen_missed(struct gen_image *image, struct view reason);
 
 #endif

@@ -114,29 +114,86 @@ first_words(const struct json_value *parts)
 	return VIEW("");
 }
 
-/* The most telling words for a 200 without an image: the API's message,
- * else what the model wrote instead, else the bare reason. */
-static struct view
-words_of_refusal(
-    const struct json_value *reply, const struct json_value *candidate)
+/* What a 200 says in place of an image; each may be empty. */
+struct excuse {
+	struct view block_message; /* of the prompt, in a sentence    */
+	struct view block;         /* the same in a word: "SAFETY"    */
+	struct view message;       /* of the image, in a sentence     */
+	struct view words;         /* the model's own                 */
+	struct view finish;        /* of the image, in a word: "STOP" */
+};
+
+static struct excuse
+excuse_of(const struct json_value *reply, const struct json_value *candidate)
 {
 	const struct json_value *feedback =
 	    json_member(reply, "promptFeedback");
 	const struct json_value *parts =
 	    json_member(json_member(candidate, "content"), "parts");
-	const struct view words[] = {
+
+	return (struct excuse){
 		json_text(json_member(feedback, "blockReasonMessage")),
 		json_text(json_member(feedback, "blockReason")),
 		json_text(json_member(candidate, "finishMessage")),
 		first_words(parts),
 		json_text(json_member(candidate, "finishReason")),
 	};
+}
+
+/* Does the candidate's finishReason say that the image was refused? */
+static bool
+is_refusal(struct view finish)
+{
+	static const char *const refusals[] = { "SAFETY", "IMAGE_SAFETY",
+		"PROHIBITED_CONTENT", "IMAGE_PROHIBITED_CONTENT", "BLOCKLIST",
+		"SPII", "RECITATION", "IMAGE_RECITATION" };
+	size_t i;
+
+	for (i = 0; i < sizeof refusals / sizeof refusals[0]; i++)
+		if (view_is(finish, refusals[i]))
+			return true;
+	return false;
+}
+
+/*
+ * A refusal is given again for as long as its Idempotency-Key lives, so only
+ * a reply that names one counts: the same request may bring an image where it
+ * was merely missed.  Words in place of an image mean "I will not draw that",
+ * unless the model was cut off among them.
+ */
+static bool
+names_refusal(const struct excuse *said)
+{
+	if (said->block.n > 0 && !view_is(said->block, "OTHER"))
+		return true;
+	if (said->finish.n == 0 || view_is(said->finish, "STOP"))
+		return said->words.n > 0;
+	return is_refusal(said->finish);
+}
+
+/* The most telling words of a refusal: the API's message, else what the model
+ * wrote, else the bare reason. */
+static struct view
+words_of_refusal(const struct excuse *said)
+{
+	const struct view words[] = { said->block_message, said->block,
+		said->message, said->words };
 	size_t i;
 
 	for (i = 0; i < sizeof words / sizeof words[0]; i++)
 		if (words[i].n > 0)
 			return words[i];
-	return VIEW("the model returned no image");
+	return said->finish;
+}
+
+static void
+read_excuse(const struct excuse *said, struct gen_image *image)
+{
+	if (names_refusal(said))
+		gen_filtered(image, words_of_refusal(said));
+	else
+		gen_missed(
+		    image, said->finish.n > 0 ? said->finish : said->block);
 }
 
 static void
@@ -146,14 +203,17 @@ gemini_read(const struct json_value *reply, struct gen_image *images, int n)
 	    json_item(json_member(reply, "candidates"), 0);
 	const struct json_value *found =
 	    last_image(json_member(json_member(candidate, "content"), "parts"));
+	struct excuse said;
 
 	MUST(n == 1);
-	if (json_kind(reply) != JSON_KIND_OBJECT)
+	if (json_kind(reply) != JSON_KIND_OBJECT) {
 		gen_nonsense(images, n);
-	else if (found == NULL)
-		gen_filtered(images, words_of_refusal(reply, candidate));
-	else
+	} else if (found == NULL) {
+		said = excuse_of(reply, candidate);
+		read_excuse(&said, images);
+	} else {
 		gen_take(images, json_text(found));
+	}
 }
 
 const struct gen_dialect gen_gemini = {
@@ -161,6 +221,7 @@ const struct gen_dialect gen_gemini = {
 	.verb = "generateContent",
 	.batch = false,
 	.seed_mask = INT32_MAX, /* the API's seed is an int32 */
+	.floor_s = GEN_GOOGLE_FLOOR_S,
 	.write = gemini_write,
 	.read = gemini_read,
 };

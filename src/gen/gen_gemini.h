@@ -2,8 +2,9 @@
  * gen_gemini - Gemini's :generateContent dialect: one image a call.
  *
  * The image is the last inlineData part that is not a thought.  A 200
- * without one is FILTERED, whatever it gives as its reason: a blockReason,
- * a finishReason, text instead of an image, or nothing.
+ * without one is FILTERED if it names a refusal: a blockReason, a finishReason
+ * of safety, rights or personal data, or text in place of an image.  Any other
+ * is FAILED: NO_IMAGE, OTHER, MAX_TOKENS, an unknown word, or nothing at all.
  */
 #ifndef GEN_GEN_GEMINI_H
 #define GEN_GEN_GEMINI_H

@@ -60,13 +60,12 @@ take_images(
 	return filled;
 }
 
-/* The others were filtered; the last reason given stands for all left. */
+/* The last reason given stands for all that are left. */
 static void
 give_reasons(
     const struct json_value *predictions, struct gen_image *images, int n)
 {
-	struct view last = VIEW(
-	    "the model returned fewer images than asked for, without a reason");
+	struct view last = VIEW("");
 	struct view reason;
 	size_t i;
 	int filled = 0;
@@ -79,14 +78,15 @@ give_reasons(
 		gen_filtered(&images[filled++], reason);
 		last = reason;
 	}
-	while (filled < n)
-		gen_filtered(&images[filled++], last);
+	for (; filled < n; filled++)
+		if (last.n > 0)
+			gen_filtered(&images[filled], last);
+		else
+			gen_failed(&images[filled],
+			    "the model sent fewer images than asked for, "
+			    "without a reason");
 }
 
-/*
- * {} is how an all-filtered reply looks when no reason is given, so an
- * object without predictions is a refusal, not nonsense.
- */
 static bool
 is_reply(const struct json_value *reply)
 {
@@ -119,6 +119,7 @@ const struct gen_dialect gen_imagen = {
 	.verb = "predict",
 	.batch = true,
 	.seed_mask = UINT32_MAX,
+	.floor_s = GEN_GOOGLE_FLOOR_S,
 	.write = imagen_write,
 	.read = imagen_read,
 };

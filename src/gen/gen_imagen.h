@@ -5,7 +5,8 @@
  * includeRaiReason, …}}.  Reply: {"predictions":[…]}, one element an image
  * in any key order; refused images are missing, or are elements that hold
  * only raiFilteredReason (one element may stand for several); an element
- * with only safetyAttributes is no image.
+ * with only safetyAttributes is no image.  Since a reason is asked for, images
+ * that are missing without any are FAILED, not FILTERED.
  */
 #ifndef GEN_GEN_IMAGEN_H
 #define GEN_GEN_IMAGEN_H

@@ -35,6 +35,7 @@ struct models {
 	struct http *http;
 	char *base_url;
 	bool needs_key;
+	bool is_google;
 	const struct secret *key; /* borrowed */
 	struct model list[MODELS_MAX];
 	size_t count;
@@ -50,6 +51,7 @@ struct round {
 	const struct model *model;
 	struct models_answer *answer;
 	int n;
+	int least_ms; /* an attempt must have left to begin */
 	struct buf url;
 	struct buf key; /* holds the secret */
 	struct buf request_id;
@@ -164,6 +166,22 @@ check_key(struct view key, struct fault *f)
 	return 0;
 }
 
+bool
+models_is_google(const char *base_url)
+{
+	static const char google[] = "googleapis.com";
+	const size_t n = sizeof google - 1;
+	const char *host = strstr(base_url, "://");
+	size_t size;
+
+	host = host == NULL ? base_url : host + 3;
+	size = strcspn(host, ":/");
+	if (size > 0 && host[size - 1] == '.') /* the name in full */
+		size--;
+	return size >= n && (size == n || host[size - n - 1] == '.') &&
+	       text_same((struct view){ host + size - n, n }, VIEW(google));
+}
+
 static int
 check_setup(const struct models_setup *setup, struct fault *f)
 {
@@ -190,6 +208,7 @@ models_open(
 	/* What is not Google itself but a stand-in next door asks for none. */
 	m->needs_key =
 	    socket.n == 0 && !view_begins(view_str(setup->base_url), "http://");
+	m->is_google = models_is_google(setup->base_url);
 	m->base_url = strdup(setup->base_url);
 	if (m->base_url == NULL)
 		(void)fault_set(f, FAULT_MEMORY, "models");
@@ -246,14 +265,19 @@ root_of(const struct json_doc *doc)
 	return doc == NULL ? NULL : json_root(doc);
 }
 
-/* What a 429 or 503 asks us to wait, or our own measure. */
+/* What a 429 or 503 asks us to wait, or our own measure; none helps when the
+ * project cannot pay. */
 static int64_t
 wait_asked(const struct http_call *call)
 {
 	struct json_doc *doc = open_error(call);
 	const int64_t ms = gen_wait_ms(root_of(doc), call->retry_after_ms);
+	const bool is_final =
+	    call->status == 429 && gen_is_unpayable(root_of(doc));
 
 	json_close(&doc);
+	if (is_final)
+		return HTTP_ENOUGH;
 	return ms < 0 ? http_backoff_ms(call->attempts) : ms;
 }
 
@@ -368,6 +392,8 @@ write_call(struct round *r, int at, struct fault *f)
 	call->headers[1] = header_or_none(&r->key);
 	call->headers[2] = header_or_none(&r->request_id);
 	call->budget_header = "X-Server-Timeout";
+	call->budget_least_s = r->model->dialect->floor_s;
+	call->attempt_least_ms = r->least_ms;
 	call->body = buf_view(body);
 	return 0;
 }
@@ -390,8 +416,15 @@ round_write(struct round *r, const struct models *m, struct fault *f)
 	return 0;
 }
 
+/* Milliseconds that an attempt must have left to begin. */
+static int
+least_ms(const struct models *m, const struct model *model)
+{
+	return m->is_google ? model->dialect->floor_s * 1000 : 0;
+}
+
 static void
-round_init(struct round *r, const struct model *model,
+round_init(struct round *r, const struct models *m, const struct model *model,
     const struct gen_ask *ask, struct models_answer *answer)
 {
 	int i;
@@ -401,6 +434,7 @@ round_init(struct round *r, const struct model *model,
 		.model = model,
 		.answer = answer,
 		.n = model->dialect->batch ? 1 : ask->images,
+		.least_ms = least_ms(m, model),
 		.url =
 		    BUF_INIT(URL_MAX_BYTES + PATH_MAX_BYTES + NAME_MAX_BYTES),
 		.key = BUF_INIT(KEY_NAME_MAX_BYTES + KEY_MAX_BYTES),
@@ -503,7 +537,7 @@ read_images(struct round *r)
 
 	for (i = 0; i < r->n; i++)
 		if (r->why[i].kind == FAULT_NONE)
-			r->model->dialect->read(
+			gen_read(r->model->dialect,
 			    json_root(r->answer->docs->doc[i]),
 			    &r->answer->images[i], images);
 		else
@@ -586,6 +620,20 @@ line_up(struct models *m, struct model *turns[MODELS_MAX])
 			turns[n++] = &m->list[i];
 }
 
+/* One model was gone: may the next be asked? */
+static int
+check_next(const struct models *m, const struct model *next,
+    const struct gen_ask *ask, int64_t deadline_ms, struct fault *f)
+{
+	if (!is_wanted(ask))
+		return nobody_waits(f);
+	if (deadline_ms - clock_ticks_ms() <= least_ms(m, next))
+		return fault_set(f, FAULT_SLOW,
+		    "a model is gone, and too little time was left to ask the "
+		    "next");
+	return 0;
+}
+
 int
 models_ask(struct models *m, const struct gen_ask *ask, int64_t deadline_ms,
     struct models_answer *answer, struct fault *f)
@@ -606,9 +654,9 @@ models_ask(struct models *m, const struct gen_ask *ask, int64_t deadline_ms,
 		return fault_set(f, FAULT_MEMORY, "ask the models");
 	line_up(m, turns);
 	for (i = 0; i < m->count; i++) {
-		if (i > 0 && !is_wanted(ask))
-			return nobody_waits(f);
-		round_init(&r, turns[i], ask, answer);
+		if (i > 0 && check_next(m, turns[i], ask, deadline_ms, f) == -1)
+			return -1;
+		round_init(&r, m, turns[i], ask, answer);
 		rc = ask_model(m, &r, deadline_ms, f);
 		if (rc == 0)
 			turns[i]->gone_until_ms = 0; /* it came back */

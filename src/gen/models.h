@@ -8,6 +8,10 @@
  * and for as long as the images are wanted: 429 and 503 when gen_wait_ms says
  * so, and 500 once; never after a timeout or a connection that broke once some
  * of the request was sent, for that may have been paid for.
+ *
+ * Each attempt tells the API how long it has, in X-Server-Timeout: never less
+ * than the dialect's floor.  At googleapis.com, which refuses less, no attempt
+ * begins with less than that left: the last fault and its retry_after_s stand.
  */
 #ifndef GEN_MODELS_H
 #define GEN_MODELS_H
@@ -20,7 +24,16 @@
 /* Behind the address, in front of a model's name. */
 #define MODELS_PATH "/v1beta/models/"
 
-enum { MODELS_MAX = 8, MODELS_GONE_MS = 3600 * 1000 };
+enum {
+	MODELS_MAX = 8,
+	MODELS_GONE_MS = 3600 * 1000,
+	/* The shortest deadline of a generation at googleapis.com: the floor,
+	 * and time for a connection and for a retry. */
+	MODELS_GOOGLE_DEADLINE_S = GEN_GOOGLE_FLOOR_S + 5
+};
+
+/* Is the address ("https://host[:port]") googleapis.com or a name below it? */
+bool models_is_google(const char *base_url);
 
 struct models; /* opaque; one thread at a time */
 
@@ -57,8 +70,9 @@ struct models_answer {
  * 0: at least one call was answered with 200, and every image has its
  * outcome, even if none is OK.  -1: no call was; f is the first call's
  * fault as gen_refusal and net/http have it, and REMOTE when every model,
- * each asked once, is gone or when no key is set, or PEER when the images are
- * no longer wanted and one more attempt was due.  deadline_ms is in
+ * each asked once, is gone or when no key is set, SLOW when a model was gone
+ * and too little time was left for the next, or PEER when the images are no
+ * longer wanted and one more attempt was due.  deadline_ms is in
  * clock_ticks_ms.
  */
 int models_ask(struct models *m, const struct gen_ask *ask, int64_t deadline_ms,

@@ -293,13 +293,16 @@ add_header(struct attempt *a, const char *line)
 static bool
 add_budget(struct attempt *a, int64_t left_ms)
 {
+	int64_t left_s = left_ms / 1000 + (left_ms % 1000 > 0);
 	char line[BUDGET_LINE_SIZE];
 	int n;
 
 	if (a->call->budget_header == NULL)
 		return true;
+	if (left_s < a->call->budget_least_s)
+		left_s = a->call->budget_least_s;
 	n = snprintf(line, sizeof line, "%s: %lld", a->call->budget_header,
-	    (long long)(left_ms / 1000 + (left_ms % 1000 > 0)));
+	    (long long)left_s);
 	MUST(n > 0 && n < BUDGET_LINE_SIZE);
 	return add_header(a, line);
 }

@@ -26,6 +26,9 @@ struct http_call {
 	const char *headers[HTTP_HEADERS_MAX]; /* "Name: value", or NULL   */
 	const char *budget_header; /* "Name", sent in each attempt with the
 				    * seconds left, rounded up; or NULL    */
+	int budget_least_s;        /* the header never says less           */
+	int attempt_least_ms;      /* no attempt begins with less time to the
+				    * deadline: 0: as long as any is left  */
 	struct view body;          /* of a POST or PUT                     */
 
 	/*

@@ -148,22 +148,28 @@ is_late(const struct batch *b)
 	return clock_ticks_ms() + TIMER_SLACK_MS >= b->deadline_ms;
 }
 
+/* Milliseconds until it is too late for the call to begin an attempt. */
+static int64_t
+time_to_begin(const struct batch *b, const struct http_call *call)
+{
+	return b->deadline_ms - call->attempt_least_ms - clock_ticks_ms();
+}
+
 /* An attempt has ended: notes what came, and asks the judge what next. */
 static void
 settle(struct batch *b, struct transfer *t, CURLcode rc)
 {
 	struct http_call *call = t->attempt.call;
-	int64_t wait_ms, now_ms;
+	int64_t wait_ms;
 
 	drop(b, t);
 	if (rc != CURLE_OK || call->status == 0)
 		attempt_explain(call, rc, is_late(b));
 	call->waited = false;
 	wait_ms = b->judge(call, b->arg);
-	now_ms = clock_ticks_ms();
-	t->ended = wait_ms < 0 || wait_ms >= b->deadline_ms - now_ms;
+	t->ended = wait_ms < 0 || wait_ms >= time_to_begin(b, call);
 	if (!t->ended)
-		t->start_ms = now_ms + wait_ms;
+		t->start_ms = clock_ticks_ms() + wait_ms;
 }
 
 /* The first attempt needs nobody's leave; any other has waited for it. */
@@ -199,7 +205,7 @@ static void
 start(struct batch *b, struct transfer *t)
 {
 	struct http_call *call = t->attempt.call;
-	const bool is_over = b->deadline_ms <= clock_ticks_ms();
+	const bool is_over = time_to_begin(b, call) <= 0;
 
 	if (is_over && call->attempts == 0)
 		attempt_explain(call, CURLE_OPERATION_TIMEDOUT, true);

@@ -51,10 +51,11 @@ enum { HTTP_ENOUGH = -1 };
 
 /*
  * Looks at an ended attempt and says HTTP_ENOUGH, or how many milliseconds
- * to wait before the next.  A wait that would pass the deadline ends the
- * call as it stands.  Asked once more when the wait is over (`waited`),
- * since what spoke for another attempt may have changed: HTTP_ENOUGH ends
- * the call as it stands, anything else sends it now.
+ * to wait before the next.  A wait that would pass the deadline, or leave the
+ * next attempt less than attempt_least_ms, ends the call as it stands.  Asked
+ * once more when the wait is over (`waited`), since what spoke for another
+ * attempt may have changed: HTTP_ENOUGH ends the call as it stands, anything
+ * else sends it now.
  */
 typedef int64_t http_judge(const struct http_call *call, void *arg);
 
@@ -65,7 +66,8 @@ void http_close(struct http **h);
 /*
  * Calls start in the order given, as far as `parallel` has room; one that
  * is to be sent again goes before those after it.  deadline_ms is in
- * clock_ticks_ms: what has not begun by then is SLOW.  arg is the judge's.
+ * clock_ticks_ms: what has not begun by then (and attempt_least_ms before) is
+ * SLOW.  arg is the judge's.
  * Faults are per call.
  */
 void http_run(struct http *h, struct http_call *calls, size_t n,

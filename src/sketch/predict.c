@@ -61,7 +61,9 @@ read_request(struct fcgi *c, struct wire_request *r, struct fault *f)
 
 	if (!view_is(view_str(fcgi_param(c, "REQUEST_METHOD")), "POST"))
 		return fault_set(f, FAULT_ABSENT, "no such path");
-	if (fcgi_body(c, WIRE_BODY_MAX, &body, f) == 0)
+	if (wire_check_timeout(
+		view_str(fcgi_param(c, "HTTP_X_SERVER_TIMEOUT")), f) == 0 &&
+	    fcgi_body(c, WIRE_BODY_MAX, &body, f) == 0)
 		rc = wire_read(r, view_str(fcgi_param(c, "REQUEST_URI")),
 		    buf_view(&body), f);
 	buf_fini(&body);

@@ -8,7 +8,11 @@
 #include "codec/text.h"
 #include "sketch/draw.h"
 
-enum { DEPTH_MAX = 8, PNG_MAX = 1536 * 1024 };
+enum {
+	DEPTH_MAX = 8,
+	PNG_MAX = 1536 * 1024,
+	SHOWN_CHARACTERS = 32 /* of a field or word that is refused */
+};
 
 /* clang-format off */
 static const struct wire_word words[] = {
@@ -16,11 +20,16 @@ static const struct wire_word words[] = {
 	    WIRE_DELAY_MAX_S, true },
 	{ "429", "429: busy, come back in a second", WIRE_BUSY, 0, false },
 	{ "429 day", "429: the quota of the day is used up", WIRE_DAY, 0, false },
+	{ "429 free", "429: the key's project has no billing", WIRE_FREE, 0, false },
+	{ "429 credits", "429: the prepaid credits are used up", WIRE_CREDITS, 0,
+	    false },
 	{ "500", "500: an internal error", WIRE_BROKEN, 0, false },
 	{ "503", "503: overloaded", WIRE_DOWN, 0, false },
 	{ "404", "404: no such model", WIRE_UNKNOWN, 0, false },
 	{ "filter", "200, but all images (or so many) were filtered out",
 	    WIRE_FILTER, WIRE_IMAGES_MAX, false },
+	{ "miss", "200, but without an image or a reason", WIRE_MISS, 0, false },
+	{ "error", "200, but with an error inside", WIRE_ERROR, 0, false },
 	{ "block", "400: the prompt was blocked", WIRE_BLOCK, 0, false },
 	{ "cut", "the reply breaks off half way", WIRE_CUT, 0, false },
 	{ "base64", "the first image is not base64", WIRE_BASE64, 0, false },
@@ -168,6 +177,96 @@ read_path(char model[WIRE_MODEL_MAX + 1], struct view uri, struct view after,
 	return 0;
 }
 
+int
+wire_check_timeout(struct view seconds, struct fault *f)
+{
+	int64_t n;
+
+	if (seconds.n == 0)
+		return 0;
+	if (!text_number(seconds, &n))
+		return fault_set(f, FAULT_INPUT,
+		    "X-Server-Timeout must be a number of seconds.");
+	if (n < WIRE_TIMEOUT_LEAST_S)
+		return fault_set(f, FAULT_INPUT,
+		    "Manually set deadline %llds is too short. Minimum allowed "
+		    "deadline is %ds.",
+		    (long long)n, WIRE_TIMEOUT_LEAST_S);
+	return 0;
+}
+
+/* Refuses members that Google does not know. */
+static int
+check_members(const struct json_value *object, const char *where,
+    const char *const *names, struct fault *f)
+{
+	const struct view other = json_other_member(object, names);
+	const struct view shown = text_cut(other, SHOWN_CHARACTERS);
+
+	if (other.n == 0)
+		return 0;
+	return fault_set(f, FAULT_INPUT,
+	    "Invalid JSON payload received. Unknown name \"%.*s\" at '%s': "
+	    "Cannot find field.",
+	    (int)shown.n, shown.p, where);
+}
+
+static int
+check_names(const struct json_value *root, struct fault *f)
+{
+	static const char *const names[] = { "instances", "parameters", NULL };
+	static const char *const of_instance[] = { "prompt", NULL };
+	static const char *const of_parameters[] = { "sampleCount",
+		"aspectRatio", "personGeneration", "sampleImageSize",
+		"safetySetting", "includeRaiReason", "includeSafetyAttributes",
+		"outputOptions", "language", "guidanceScale", "negativePrompt",
+		"seed", "addWatermark", "enhancePrompt", NULL };
+	static const char *const of_options[] = { "mimeType",
+		"compressionQuality", NULL };
+	const struct json_value *parameters = json_member(root, "parameters");
+
+	if (check_members(root, "", names, f) == -1 ||
+	    check_members(json_item(json_member(root, "instances"), 0),
+		"instances[0]", of_instance, f) == -1 ||
+	    check_members(parameters, "parameters", of_parameters, f) == -1)
+		return -1;
+	return check_members(json_member(parameters, "outputOptions"),
+	    "parameters.output_options", of_options, f);
+}
+
+/* A parameter that may only be one of these words, or absent. */
+static int
+check_word(const struct json_value *parameters, const char *name,
+    const char *const *allowed, struct fault *f)
+{
+	const struct json_value *v = json_member(parameters, name);
+	const struct view shown = text_cut(json_text(v), SHOWN_CHARACTERS);
+
+	if (json_kind(v) == JSON_KIND_ABSENT)
+		return 0;
+	for (; *allowed != NULL; allowed++)
+		if (view_is(json_text(v), *allowed))
+			return 0;
+	return fault_set(f, FAULT_INPUT, "%.*s is not a valid %s.",
+	    (int)shown.n, shown.p, name);
+}
+
+static int
+check_words(const struct json_value *parameters, struct fault *f)
+{
+	static const char *const people[] = { "dont_allow", "allow_adult",
+		"allow_all", NULL };
+	static const char *const levels[] = { "block_low_and_above",
+		"block_medium_and_above", "block_only_high", "block_none",
+		NULL };
+	static const char *const image_sizes[] = { "1K", "2K", NULL };
+
+	if (check_word(parameters, "personGeneration", people, f) == -1 ||
+	    check_word(parameters, "safetySetting", levels, f) == -1)
+		return -1;
+	return check_word(parameters, "sampleImageSize", image_sizes, f);
+}
+
 static int
 read_prompt(
     struct wire_request *r, const struct json_value *root, struct fault *f)
@@ -244,7 +343,8 @@ read_body(
 	const struct json_value *parameters = json_member(root, "parameters");
 	int64_t images = WIRE_IMAGES_MAX, seed = 0;
 
-	if (read_prompt(r, root, f) == -1 ||
+	if (check_names(root, f) == -1 || check_words(parameters, f) == -1 ||
+	    read_prompt(r, root, f) == -1 ||
 	    read_integer(parameters, "sampleCount", 1, WIRE_IMAGES_MAX, &images,
 		f) == -1 ||
 	    read_integer(parameters, "seed", 0, UINT32_MAX, &seed, f) == -1 ||
@@ -304,6 +404,13 @@ static const struct {
 	    "QuotaFailure\",\"violations\":[{\"quotaMetric\":"
 	    "\"generativelanguage.googleapis.com/predict_requests\","
 	    "\"quotaId\":\"PredictRequestsPerDayPerProjectPerModel\"}]}" },
+	[WIRE_REFUSE_FREE] = { 429, "RESOURCE_EXHAUSTED",
+	    GOOGLE_TYPE
+	    "QuotaFailure\",\"violations\":[{\"quotaMetric\":"
+	    "\"generativelanguage.googleapis.com/predict_free_tier_requests\","
+	    "\"quotaId\":\"PredictRequestsPerDayPerProjectPerModel-FreeTier\""
+	    "}]}," GOOGLE_TYPE "RetryInfo\",\"retryDelay\":\"34s\"}" },
+	[WIRE_REFUSE_CREDITS] = { 429, "RESOURCE_EXHAUSTED", NULL },
 	[WIRE_REFUSE_BROKEN] = { 500, "INTERNAL", NULL },
 	[WIRE_REFUSE_DOWN] = { 503, "UNAVAILABLE", NULL },
 };
@@ -366,6 +473,14 @@ static const struct {
 	{ WIRE_DAY, WIRE_REFUSE_DAY,
 	    "You exceeded your current quota, please check your plan and "
 	    "billing details." },
+	{ WIRE_FREE, WIRE_REFUSE_FREE,
+	    "You exceeded your current quota, please check your plan and "
+	    "billing details. \n* Quota exceeded for metric: "
+	    "generativelanguage.googleapis.com/predict_free_tier_requests, "
+	    "limit: 0" },
+	{ WIRE_CREDITS, WIRE_REFUSE_CREDITS,
+	    "Your prepayment credits are depleted. Please go to AI Studio at "
+	    "https://ai.studio/projects to manage your project." },
 	{ WIRE_BROKEN, WIRE_REFUSE_BROKEN, "Internal error encountered." },
 	{ WIRE_DOWN, WIRE_REFUSE_DOWN,
 	    "The model is overloaded. Please try again later." },
@@ -404,6 +519,22 @@ page_if_asked(struct wire_reply *out, const struct wire_request *r)
 	    "<!DOCTYPE html>\n<html lang=en>\n<title>%s</title>\n"
 	    "<p>This is a page, and not what was asked for.\n</html>\n",
 	    r->asked[WIRE_HTML_404] ? "Error 404 (Not Found)!!1" : "Sign in");
+	return true;
+}
+
+/* A 200 that has neither images nor a reason why there are none. */
+static bool
+miss_if_asked(struct wire_reply *out, const struct wire_request *r)
+{
+	if (!r->asked[WIRE_ERROR] && !r->asked[WIRE_MISS])
+		return false;
+	if (r->asked[WIRE_ERROR])
+		wire_refuse(out, WIRE_REFUSE_DOWN,
+		    VIEW("The model is overloaded. Please try again later."));
+	else
+		buf_add(&out->body, VIEW("{\"predictions\":[]}\n"));
+	out->status = 200;
+	out->type = json_type;
 	return true;
 }
 
@@ -482,7 +613,8 @@ wire_answer(
 	int i;
 
 	MUST(out->body.len == 0);
-	if (refuse_if_asked(out, r) || page_if_asked(out, r))
+	if (refuse_if_asked(out, r) || page_if_asked(out, r) ||
+	    miss_if_asked(out, r))
 		return buf_done(&out->body, f);
 	out->status = 200;
 	out->type = json_type;

@@ -19,17 +19,22 @@ enum {
 	WIRE_REPLY_MAX = 8 * 1024 * 1024, /* four cards are about 2 MB */
 	WIRE_MODEL_MAX = 64,
 	WIRE_DELAY_MAX_S = 600,
-	WIRE_IMAGES_MAX = 4
+	WIRE_IMAGES_MAX = 4,
+	WIRE_TIMEOUT_LEAST_S = 10 /* Google takes no shorter one */
 };
 
 enum wire_fault {
 	WIRE_DELAY,
 	WIRE_BUSY,
 	WIRE_DAY,
+	WIRE_FREE,
+	WIRE_CREDITS,
 	WIRE_BROKEN,
 	WIRE_DOWN,
 	WIRE_UNKNOWN,
 	WIRE_FILTER,
+	WIRE_MISS,
+	WIRE_ERROR,
 	WIRE_BLOCK,
 	WIRE_CUT,
 	WIRE_BASE64,
@@ -67,11 +72,18 @@ struct wire_request {
 	((struct wire_request){ .prompt = BUF_INIT(WIRE_BODY_MAX) })
 
 /*
+ * Checks an X-Server-Timeout header; empty: there was none.  FAULT_INPUT with
+ * Google's words when it is no number of seconds, or below 10.
+ */
+int wire_check_timeout(struct view seconds, struct fault *f);
+
+/*
  * Reads "/v1beta/models/NAME:predict" (a query is ignored) and the JSON
- * body.  Defaults are Imagen's: four images, 1:1.  Parameters that do not
- * matter to a drawing are not looked at; image/jpeg may be asked for, but
- * image/png is what comes.  FAULT_ABSENT when the path is another's,
- * FAULT_INPUT for the body, with the text a client may read; FAULT_MEMORY.
+ * body.  Defaults are Imagen's: four images, 1:1.  Unknown fields and words
+ * are refused as Google does it; parameters that do not matter to a drawing
+ * have no effect; image/jpeg may be asked for, but image/png is what comes.
+ * FAULT_ABSENT when the path is another's, FAULT_INPUT for the body, with the
+ * text a client may read; FAULT_MEMORY.
  */
 int wire_read(
     struct wire_request *r, struct view uri, struct view body, struct fault *f);
@@ -99,6 +111,8 @@ enum wire_refusal {
 	WIRE_REFUSE_ABSENT,
 	WIRE_REFUSE_BUSY,
 	WIRE_REFUSE_DAY,
+	WIRE_REFUSE_FREE,
+	WIRE_REFUSE_CREDITS,
 	WIRE_REFUSE_BROKEN,
 	WIRE_REFUSE_DOWN
 };

@@ -42,7 +42,7 @@ check_images(const struct gen_dialect *dialect, const struct json_value *root,
 	for (n = 1; n <= most; n++) {
 		/* At the end of the array, so that ASan sees one too many. */
 		last = images + GEN_IMAGES_MAX - n;
-		dialect->read(root, last, n);
+		gen_read(dialect, root, last, n);
 		for (i = 0; i < n; i++)
 			check_image(&last[i], size);
 	}
@@ -65,6 +65,7 @@ check_refusals(const struct json_value *root)
 	}
 	MUST(gen_retry_delay_ms(root) >= -1);
 	(void)gen_is_daily_quota(root);
+	(void)gen_is_unpayable(root);
 }
 
 static inline void

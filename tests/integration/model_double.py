@@ -13,6 +13,7 @@ of `/`, are no calls: they stand in `looks`, and `about` answers the former.
 import base64
 import dataclasses
 import json
+import pathlib
 import re
 import socket
 import socketserver
@@ -28,9 +29,26 @@ from slowness import SLOWNESS
 KEY = "test-key-5f1d0e7a"
 IMAGEN = "imagen-4.0-generate-001"
 GEMINI = "gemini-nano-banana-2.1"
+LITE = "gemini-3.1-flash-lite-image"
+GOOGLE = "generativelanguage.googleapis.com"
 ABOUT = re.compile(r"/v1beta/models/([a-z0-9.-]+)\Z")
 PATH = re.compile(r"/v1beta/models/([a-z0-9.-]+):(predict|generateContent)\Z")
-RATIOS = {"1:1", "3:4", "4:3", "9:16", "16:9"}
+SHORTEST_S = 10  # X-Server-Timeout
+RATIOS = {"1:1", "3:4", "4:3", "9:16", "16:9"}  # of Imagen
+COMMON_RATIOS = RATIOS | {"2:3", "3:2", "4:5", "5:4", "21:9"}
+WIDE_RATIOS = COMMON_RATIOS | {"1:4", "4:1", "1:8", "8:1"}
+# What each family of Gemini's image models takes, by the begin of the name:
+# aspect ratios, image sizes, thinking levels.
+FAMILIES = (
+    ("gemini-nano-banana-2.1", WIDE_RATIOS, {"1K", "2K", "4K"},
+     {"MINIMAL", "MEDIUM", "HIGH"}),
+    ("gemini-3.1-flash-lite-image", WIDE_RATIOS, set(),
+     {"MINIMAL", "HIGH"}),
+    ("gemini-3.1-flash-image", WIDE_RATIOS, {"1K", "2K", "4K"},
+     {"MINIMAL", "HIGH"}),
+    ("gemini-3-pro-image", COMMON_RATIOS, {"1K", "2K", "4K"}, set()),
+    ("gemini-", COMMON_RATIOS, set(), set()),
+)
 HARMS = {"HARM_CATEGORY_HARASSMENT", "HARM_CATEGORY_HATE_SPEECH",
          "HARM_CATEGORY_SEXUALLY_EXPLICIT", "HARM_CATEGORY_DANGEROUS_CONTENT",
          "HARM_CATEGORY_CIVIC_INTEGRITY"}
@@ -196,6 +214,44 @@ def too_many(retry: str | None = "1s", per_day: bool = False,
                   **headers)
 
 
+def free_tier(retry: str = "34.074s", limit: str = ", limit: 0",
+              tier: str = "-FreeTier") -> Behaviour:
+    """429 of a project without billing; it asks for seconds all the same."""
+    asked = "generativelanguage.googleapis.com/generate_content_free_tier_"
+    quotas = [("requests", "GenerateRequestsPerDayPerProjectPerModel"),
+              ("requests", "GenerateRequestsPerMinutePerProjectPerModel"),
+              ("input_token_count",
+               "GenerateContentInputTokensPerModelPerMinute")]
+    lines = [f"* Quota exceeded for metric: {asked}{metric}{limit}, "
+             f"model: {GEMINI}" for metric, _ in quotas]
+    return refuse(
+        429, "RESOURCE_EXHAUSTED", "You exceeded your current quota, please "
+        "check your plan and billing details. \n" + "\n".join(lines) +
+        f"\nPlease retry in {retry}.",
+        {"@type": "type.googleapis.com/google.rpc.QuotaFailure",
+         "violations": [{"quotaMetric": asked + metric, "quotaId": name + tier}
+                        for metric, name in quotas]},
+        {"@type": "type.googleapis.com/google.rpc.Help",
+         "links": [{"description": "Learn more about Gemini API quotas",
+                    "url": "https://ai.google.dev/gemini-api/docs/"}]},
+        {"@type": "type.googleapis.com/google.rpc.RetryInfo",
+         "retryDelay": retry})
+
+
+def no_credits() -> Behaviour:
+    """429 of a project whose prepaid credits are used up: no details."""
+    return refuse(429, "RESOURCE_EXHAUSTED", "Your prepayment credits are "
+                  "depleted. Please go to AI Studio at "
+                  "https://ai.studio/projects to manage your project.")
+
+
+def spending_cap() -> Behaviour:
+    """429 of a project that has reached its owner's monthly limit."""
+    return refuse(429, "RESOURCE_EXHAUSTED", "Your project has exceeded its "
+                  "monthly spending cap. Please go to AI Studio at "
+                  "https://ai.studio/spend to manage it.")
+
+
 def unavailable(**headers: str) -> Behaviour:
     """503, with Retry_After="1" if wished."""
     return refuse(503, "UNAVAILABLE", "The model is overloaded.", **headers)
@@ -352,8 +408,21 @@ def check_imagen(document):
     whole(options.get("compressionQuality"), 0, 100, "compressionQuality")
 
 
-def check_gemini(document):
+def check_timeout(value: str | None):
+    """Google gives no request less than ten seconds."""
+    if value is None:
+        return
+    need(re.fullmatch(r"[0-9]{1,6}", value) is not None,
+         f"X-Server-Timeout: {value!r}")
+    need(int(value) >= SHORTEST_S,
+         f"Manually set deadline {value}s is too short. Minimum allowed "
+         f"deadline is {SHORTEST_S}s.")
+
+
+def check_gemini(document, model: str):
     """The documented fields of :generateContent for pictures."""
+    ratios, sizes, levels = next(
+        rest for begin, *rest in FAMILIES if model.startswith(begin))
     only(document, {"contents", "generationConfig", "safetySettings"},
          "document")
     contents = document.get("contents")
@@ -374,12 +443,13 @@ def check_gemini(document):
     whole(g.get("seed"), -2**31, 2**31 - 1, "seed")
     image = g.get("imageConfig", {})
     only(image, {"aspectRatio", "imageSize"}, "imageConfig")
-    one_of(image.get("aspectRatio"), RATIOS, "aspectRatio")
-    one_of(image.get("imageSize"), {"1K", "2K", "4K"}, "imageSize")
+    one_of(image.get("aspectRatio"), ratios, "aspectRatio")
+    one_of(image.get("imageSize"), sizes, "imageSize")
     thinking = g.get("thinkingConfig", {})
     only(thinking, {"thinkingLevel"}, "thinkingConfig")
-    one_of(thinking.get("thinkingLevel"), {"MINIMAL", "LOW", "HIGH"},
-           "thinkingLevel")
+    level = thinking.get("thinkingLevel")
+    need(level is None or level in levels,
+         f"Thinking level {level} is not supported for this model.")
     for setting in document.get("safetySettings", []):
         only(setting, {"category", "threshold"}, "safetySettings")
         need(setting.get("category") in HARMS, "category")
@@ -433,6 +503,14 @@ class _Server(socketserver.ThreadingTCPServer):
         """A client that goes away in the middle is nothing to print."""
 
 
+class _UnixServer(_Server):
+    address_family = socket.AF_UNIX
+
+    def server_bind(self):
+        """A path has no port that could be looked up."""
+        self.socket.bind(self.server_address)
+
+
 class ModelDouble:
     """A server on a port of the kernel's choice; see the module's words."""
 
@@ -455,6 +533,16 @@ class ModelDouble:
         self.thread = threading.Thread(
             target=self.server.serve_forever, args=(0.05,), daemon=True)
         self.thread.start()
+        self.doors = [self.server]
+
+    def open_socket(self, path: pathlib.Path) -> str:
+        """Listens on a unix socket, too, for IMAGE_SOCKET."""
+        server = _UnixServer(str(path), _Handler)
+        server.double = self
+        threading.Thread(target=server.serve_forever, args=(0.05,),
+                         daemon=True).start()
+        self.doors.append(server)
+        return str(path)
 
     def script(self, *behaviours: Behaviour):
         """What the next connections get, one behaviour each."""
@@ -489,8 +577,9 @@ class ModelDouble:
     def close(self):
         """Stops listening and lets every sleeper go."""
         self.closing.set()
-        self.server.shutdown()
-        self.server.server_close()
+        for server in self.doors:
+            server.shutdown()
+            server.server_close()
 
     def serve(self, link: socket.socket):
         """One connection."""
@@ -558,8 +647,11 @@ class ModelDouble:
             call.document = json.loads(body.decode())
         except ValueError as why:
             raise Refused(f"not JSON: {why}") from why
-        check = check_imagen if call.verb == "predict" else check_gemini
-        check(call.document)
+        check_timeout(call.headers.get("x-server-timeout"))
+        if call.verb == "predict":
+            check_imagen(call.document)
+        else:
+            check_gemini(call.document, call.model)
 
     def _complain(self, call: Call, why: str):
         with self.lock:

@@ -253,8 +253,7 @@ def test_all_images_filtered_is_the_users_and_says_why(house):
 
 @pytest.mark.parametrize("reason", [
     "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION", "SAFETY",
-    "PROHIBITED_CONTENT", "RECITATION", "BLOCKLIST", "SPII", "NO_IMAGE",
-    "IMAGE_OTHER", "OTHER", "MAX_TOKENS", "LANGUAGE", "SOMETHING_NEW"])
+    "PROHIBITED_CONTENT", "RECITATION", "BLOCKLIST", "SPII"])
 def test_a_finish_reason_without_an_image_is_content_filtered(gemini_house, reason):
     gemini_house.model.otherwise = candidate(reason)
     detail, _ = fail(gemini_house, 422, "ContentFiltered", 1)
@@ -262,7 +261,18 @@ def test_a_finish_reason_without_an_image_is_content_filtered(gemini_house, reas
 
 
 @pytest.mark.parametrize("reason", [
-    "SAFETY", "OTHER", "BLOCKLIST", "PROHIBITED_CONTENT", "IMAGE_SAFETY"])
+    "NO_IMAGE", "IMAGE_OTHER", "OTHER", "MAX_TOKENS", "LANGUAGE",
+    "SOMETHING_NEW"])
+def test_a_finish_reason_that_is_no_refusal_is_a_provider_error(
+        gemini_house, reason):
+    gemini_house.model.otherwise = candidate(reason)
+    detail, _ = fail(gemini_house, 502, "ProviderError", 1)
+    assert reason in detail["message"]
+    assert detail["details"] == "maybe paid"
+
+
+@pytest.mark.parametrize("reason", [
+    "SAFETY", "BLOCKLIST", "PROHIBITED_CONTENT", "IMAGE_SAFETY"])
 def test_a_blocked_prompt_of_the_newer_model_is_told(gemini_house, reason):
     gemini_house.model.otherwise = prompt_feedback(reason)
     reply = gemini_house.http.generate(num_images=1)
@@ -283,9 +293,10 @@ def test_only_text_is_a_refusal(gemini_house):
     {"candidates": [{"content": {"parts": {}}, "finishReason": "STOP"}]},
     {"candidates": [{"content": {"parts": [None, 5, {"inlineData": 7}]},
                      "finishReason": "STOP"}]}])
-def test_a_reply_without_an_image_is_content_filtered(gemini_house, document):
+def test_a_reply_without_an_image_is_a_provider_error(gemini_house, document):
     gemini_house.model.otherwise = json_reply(200, document)
-    gemini_house.http.generate(num_images=1).must_fail(422, "ContentFiltered")
+    detail, _ = fail(gemini_house, 502, "ProviderError", 1)
+    assert detail["details"] == "maybe paid"
 
 
 @pytest.mark.parametrize("document", [

@@ -243,6 +243,9 @@ FAULTS = {
     "[filter]": (422, "ContentFiltered"), "[block]": (422, "ContentFiltered"),
     "[cut]": (502, "ProviderError"), "[html]": (502, "ProviderError"),
     "[big]": (502, "ProviderError"), "[429]": (503, "Unavailable"),
+    "[429 free]": (502, "ProviderError"),
+    "[429 credits]": (502, "ProviderError"),
+    "[miss]": (502, "ProviderError"), "[error]": (502, "ProviderError"),
     "[delay 30]": (504, "Timeout"), "[html 404]": (502, "ProviderError"),
 }
 

@@ -37,7 +37,7 @@ dialect_read(const struct gen_dialect *dialect, struct view text, int n)
 {
 	open_doc(text);
 	memset(images, 0xa5, sizeof images); /* nothing may rely on zeroes */
-	dialect->read(json_root(doc), images, n);
+	gen_read(dialect, json_root(doc), images, n);
 }
 
 static inline void

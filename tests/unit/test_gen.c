@@ -251,6 +251,71 @@ a_daily_quota_will_not_come_back_in_seconds(void **state)
 	assert_int_equal(refusal(429, minutely).retry_after_s, 30);
 }
 
+#define MESSAGE(text) "{\"error\":{\"code\":429,\"message\":\"" text "\"}}"
+
+static void
+a_project_that_cannot_pay_is_told_what_helps(void **state)
+{
+	static const struct {
+		const char *reply, *words;
+	} bills[] = {
+		{ MESSAGE(
+		      "* Quota exceeded for metric: m, limit: 10, model: "
+		      "a\\n* Quota exceeded for metric: m, limit: 0, model: "
+		      "a"),
+		    "no billing" },
+		{ MESSAGE("exceeded, limit: 0."), "no billing" },
+		{ MESSAGE("exceeded, limit: 0"), "no billing" },
+		{ DETAILS(RETRY_INFO("\"34s\"") ",{\"violations\":[{"
+						"\"quotaId\":\"PerDay-"
+						"FreeTier\"},{\"quotaId\":"
+						"\"PerMinute-FreeTier\"}]}"),
+		    "no billing" },
+		{ MESSAGE("Your prepayment credits are depleted. Please go to "
+			  "AI Studio."),
+		    "credits" },
+		{ MESSAGE("Your credits are depleted."), "credits" },
+		{ MESSAGE("Your project has exceeded its monthly spending "
+			  "cap."),
+		    "spending cap" },
+	};
+	struct fault f;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof bills / sizeof bills[0]; i++) {
+		f = refusal(429, bills[i].reply);
+		assert_true(gen_is_unpayable(json_root(doc)));
+		assert_int_equal(f.kind, FAULT_REMOTE);
+		assert_int_equal(f.retry_after_s, 0);
+		assert_non_null(strstr(f.text, bills[i].words));
+		assert_non_null(strstr(f.text, f.remedy));
+	}
+}
+
+static void
+any_other_429_can_be_paid_later(void **state)
+{
+	static const char *const others[] = {
+		MESSAGE("Resource exhausted. Please try again later."),
+		MESSAGE("exceeded, limit: 0.5"), MESSAGE("exceeded, limit: 07"),
+		MESSAGE("exceeded, limit: 10"), MESSAGE("limit:"),
+		DETAILS("{\"violations\":[]}"),
+		DETAILS(QUOTA_FAILURE("PerDay-FreeTier")), /* one of two */
+		DETAILS("{\"violations\":[{\"quotaId\":\"PerDay-FreeTier\"},"
+			"{\"quotaId\":\"PerDay-FreeTier-Tier1\"}]}"),
+		"null", "[]", "{\"error\":\"limit\"}"
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof others / sizeof others[0]; i++) {
+		assert_int_equal(refusal(429, others[i]).kind, FAULT_BUSY);
+		assert_false(gen_is_unpayable(json_root(doc)));
+	}
+	assert_false(gen_is_unpayable(NULL));
+}
+
 static void
 one_rule_says_how_long_to_wait(void **state)
 {
@@ -378,6 +443,8 @@ main(void)
 		T(documents_of_another_shape_do_no_harm),
 		T(a_retry_delay_is_rounded_up_to_whole_seconds),
 		T(a_daily_quota_will_not_come_back_in_seconds),
+		T(a_project_that_cannot_pay_is_told_what_helps),
+		T(any_other_429_can_be_paid_later),
 		T(one_rule_says_how_long_to_wait),
 		T(a_seed_is_counted_up_within_the_bits_that_are_taken),
 		T(what_came_is_an_image_unless_it_is_empty_or_too_large),

@@ -158,32 +158,59 @@ a_blocked_prompt_is_filtered(void **state)
 	check_filtered("{\"promptFeedback\":{\"blockReason\":\"SAFETY\","
 		       "\"blockReasonMessage\":\"No weapons\"}}",
 	    "No weapons");
-	check_filtered(
-	    "{\"promptFeedback\":{\"blockReason\":\"OTHER\"}}", "OTHER");
+	check_filtered("{\"promptFeedback\":{\"blockReason\":\"JAILBREAK\"}}",
+	    "JAILBREAK");
+	check_failed("{\"promptFeedback\":{\"blockReason\":\"OTHER\"}}",
+	    "the model sent no image (OTHER)");
+}
+
+/* A 200 without an image that ends for that reason. */
+static const char *
+finished(const char *reason)
+{
+	static char reply[256];
+
+	(void)snprintf(reply, sizeof reply,
+	    "{\"candidates\":[{\"content\":{\"role\":\"model\"},"
+	    "\"finishReason\":\"%s\"}]}",
+	    reason);
+	return reply;
 }
 
 static void
-any_finish_reason_without_an_image_is_filtered(void **state)
+a_finish_reason_that_names_a_refusal_is_filtered(void **state)
 {
 	static const char *const reasons[] = { "IMAGE_SAFETY",
 		"IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION", "SAFETY",
-		"PROHIBITED_CONTENT", "RECITATION", "BLOCKLIST", "SPII",
-		"MODEL_ARMOR", "NO_IMAGE", "IMAGE_OTHER", "OTHER", "MAX_TOKENS",
-		"LANGUAGE", "NEW_IN_2027" };
-	char reply[256];
+		"PROHIBITED_CONTENT", "RECITATION", "BLOCKLIST", "SPII" };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
+		check_filtered(finished(reasons[i]), reasons[i]);
+	check_filtered("{\"candidates\":[{\"finishReason\":\"IMAGE_SAFETY\","
+		       "\"finishMessage\":\"Unable to show it\"}]}",
+	    "Unable to show it");
+}
+
+static void
+any_other_finish_reason_without_an_image_is_a_failure(void **state)
+{
+	static const char *const reasons[] = { "MODEL_ARMOR", "NO_IMAGE",
+		"IMAGE_OTHER", "OTHER", "MAX_TOKENS", "LANGUAGE",
+		"MALFORMED_FUNCTION_CALL", "STOP", "NEW_IN" };
+	char text[80];
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
-		(void)snprintf(reply, sizeof reply,
-		    "{\"candidates\":[{\"content\":{\"role\":\"model\"},"
-		    "\"finishReason\":\"%s\"}]}",
-		    reasons[i]);
-		check_filtered(reply, reasons[i]);
+		(void)snprintf(text, sizeof text,
+		    "the model sent no image (%s)", reasons[i]);
+		check_failed(finished(reasons[i]), text);
 	}
-	check_filtered("{\"candidates\":[{\"finishReason\":\"IMAGE_SAFETY\","
-		       "\"finishMessage\":\"Unable to show it\"}]}",
-	    "Unable to show it");
+	check_failed(finished("<b>not a word</b>"), "the model sent no image");
+	check_failed(CANDIDATE(WORDS, FINISH("MAX_TOKENS")),
+	    "the model sent no image (MAX_TOKENS)");
 }
 
 static void
@@ -192,11 +219,12 @@ text_alone_is_a_refusal(void **state)
 	(void)state;
 	check_filtered(CANDIDATE(WORDS, FINISH("STOP")), "I will not.");
 	check_filtered(CANDIDATE(THOUGHT "," WORDS, ""), "I will not.");
-	check_filtered(CANDIDATE(THOUGHT, FINISH("STOP")), "STOP");
+	check_failed(CANDIDATE(THOUGHT, FINISH("STOP")),
+	    "the model sent no image (STOP)");
 }
 
 static void
-nothing_at_all_is_filtered_too(void **state)
+nothing_at_all_is_a_failure(void **state)
 {
 	static const char *const empty[] = { "{}", "{\"candidates\":[]}",
 		"{\"candidates\":7}", "{\"candidates\":[null]}",
@@ -208,7 +236,29 @@ nothing_at_all_is_filtered_too(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof empty / sizeof empty[0]; i++)
-		check_filtered(empty[i], "the model returned no image");
+		check_failed(empty[i], "the model sent no image");
+}
+
+static void
+an_error_in_a_200_is_a_failure(void **state)
+{
+	static const char said[] =
+	    "the model API answered 200 with an error (UNAVAILABLE)";
+
+	(void)state;
+	check_failed("{\"error\":{\"code\":503,\"status\":\"UNAVAILABLE\","
+		     "\"message\":\"at /srv/secret.go\"}}",
+	    said);
+	check_failed("[{\"error\":{\"status\":\"UNAVAILABLE\"}}]", said);
+	check_failed("{\"error\":\"upstream is down\"}",
+	    "the model API answered 200 with an error");
+	check_failed("{\"error\":{\"status\":\"UNAVAILABLE\"},\"candidates\":"
+		     "[{\"finishReason\":\"SAFETY\"}]}",
+	    said);
+	check_failed("{\"error\":null}", "the model sent no image");
+	check_ok("{\"error\":{\"status\":\"UNAVAILABLE\"},\"candidates\":"
+		 "[{\"content\":{\"parts\":[" IMAGE("AA") "]}}]}",
+	    "AA");
 }
 
 static void
@@ -248,9 +298,11 @@ main(void)
 		T(a_prompt_too_long_spoils_the_document),
 		T(the_last_image_that_is_not_a_thought_is_taken),
 		T(a_blocked_prompt_is_filtered),
-		T(any_finish_reason_without_an_image_is_filtered),
+		T(a_finish_reason_that_names_a_refusal_is_filtered),
+		T(any_other_finish_reason_without_an_image_is_a_failure),
 		T(text_alone_is_a_refusal),
-		T(nothing_at_all_is_filtered_too),
+		T(nothing_at_all_is_a_failure),
+		T(an_error_in_a_200_is_a_failure),
 		T(nonsense_and_empty_images_are_failures),
 		T(an_image_over_its_limit_has_failed),
 	};

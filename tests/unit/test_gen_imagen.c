@@ -128,7 +128,7 @@ reasons_given_apiece_are_kept_apiece(void **state)
 }
 
 static void
-missing_images_without_a_reason_are_filtered_all_the_same(void **state)
+missing_images_without_a_reason_have_failed(void **state)
 {
 	static const char *const empty[] = { "{}", "{\"predictions\":[]}",
 		"{\"predictions\":null}", "{\"predictions\":[{}]}",
@@ -138,9 +138,30 @@ missing_images_without_a_reason_are_filtered_all_the_same(void **state)
 	(void)state;
 	for (i = 0; i < sizeof empty / sizeof empty[0]; i++) {
 		read_reply(empty[i], 2);
-		check_filtered(0, "fewer images than asked for");
-		check_filtered(1, "fewer images than asked for");
+		check_failed(0);
+		check_failed(1);
+		assert_non_null(
+		    strstr(images[1].why.text, "fewer images than asked for"));
 	}
+	read_reply("{\"predictions\":[{\"bytesBase64Encoded\":\"AA\"}]}", 2);
+	check_image(0, "AA");
+	check_failed(1);
+}
+
+static void
+an_error_in_a_200_fails_what_did_not_come(void **state)
+{
+#define ERROR "\"error\":{\"code\":429,\"status\":\"RESOURCE_EXHAUSTED\"}"
+	(void)state;
+	read_reply("{" ERROR "}", 2);
+	check_failed(0);
+	check_failed(1);
+	assert_string_equal(images[1].why.text,
+	    "the model API answered 200 with an error (RESOURCE_EXHAUSTED)");
+	read_reply(
+	    "{\"predictions\":[{\"bytesBase64Encoded\":\"AA\"}]," ERROR "}", 2);
+	check_image(0, "AA");
+	check_failed(1);
 }
 
 static void
@@ -323,7 +344,8 @@ main(void)
 		T(images_come_in_their_order_whatever_the_order_of_keys),
 		T(one_reason_stands_for_all_the_missing),
 		T(reasons_given_apiece_are_kept_apiece),
-		T(missing_images_without_a_reason_are_filtered_all_the_same),
+		T(missing_images_without_a_reason_have_failed),
+		T(an_error_in_a_200_fails_what_did_not_come),
 		T(an_element_with_only_safety_attributes_is_no_image),
 		T(an_image_without_bytes_has_failed),
 		T(an_image_over_its_limit_has_failed),

@@ -259,6 +259,59 @@ every_attempt_says_what_time_it_has(void **state)
 }
 
 static void
+a_budget_is_never_said_to_be_below_its_least(void **state)
+{
+	char url[128];
+	struct http_call call;
+
+	(void)state;
+	PLAY({ .reply = OK_HI });
+	call = ask(url);
+	call.budget_header = "X-Left";
+	call.budget_least_s = 10;
+	run(&call, SOON_MS, enough);
+	(void)scripted_end(&server);
+	assert_int_equal(scripted_said(&server, "\r\nX-Left: 10\r\n"), 1);
+	buf_fini(&call.reply);
+	PLAY({ .reply = OK_HI });
+	call = ask(url);
+	call.budget_header = "X-Left";
+	call.budget_least_s = 2;
+	run(&call, SOON_MS, enough);
+	(void)scripted_end(&server);
+	assert_int_equal(scripted_said(&server, "\r\nX-Left: 3\r\n"), 1);
+	buf_fini(&call.reply);
+}
+
+static void
+no_attempt_begins_with_less_than_its_least_time(void **state)
+{
+	const int64_t begun = clock_ticks_ms();
+	char url[128];
+	struct http_call call;
+
+	(void)state;
+	PLAY({ .reply = BUSY_NOW }, { .reply = OK_HI });
+	call = ask(url);
+	call.attempt_least_ms = SOON_MS - 900;
+	run(&call, SOON_MS, again_in_a_second);
+	assert_int_equal(scripted_end(&server), 1);
+	assert_int_equal(call.status, 503); /* as it stood, and at once */
+	assert_int_equal(call.fault.kind, FAULT_NONE);
+	assert_true(clock_ticks_ms() - begun < 900);
+	buf_fini(&call.reply);
+	PLAY({ .reply = OK_HI });
+	call = ask(url);
+	call.attempt_least_ms = SOON_MS + 1;
+	run(&call, SOON_MS, enough);
+	assert_int_equal(scripted_end(&server), 0);
+	assert_int_equal(call.fault.kind, FAULT_SLOW);
+	assert_int_equal(call.attempts, 0);
+	assert_false(call.sent);
+	buf_fini(&call.reply);
+}
+
+static void
 a_wait_that_is_over_is_judged_again(void **state)
 {
 	char url[128];
@@ -1530,6 +1583,8 @@ main(void)
 		T(a_post_carries_its_headers_and_body_and_brings_the_reply),
 		T(an_empty_post_does_not_read_standard_input),
 		T(every_attempt_says_what_time_it_has),
+		T(a_budget_is_never_said_to_be_below_its_least),
+		T(no_attempt_begins_with_less_than_its_least_time),
 		T(a_wait_that_is_over_is_judged_again),
 		T(a_unix_socket_takes_the_place_of_the_host),
 		T(a_retry_leaves_only_the_last_answer),

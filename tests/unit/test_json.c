@@ -95,6 +95,26 @@ walks_a_path_without_asking_at_each_step(void **state)
 }
 
 static void
+finds_a_member_that_is_not_among_the_known_ones(void **state)
+{
+	static const char *const names[] = { "a", "b", NULL };
+	static const char *const none[] = { NULL };
+	struct json_doc *doc =
+	    open_good(VIEW("[{\"a\":1,\"other\":2,\"b\":3},{\"b\":1},{},7]"));
+	const struct json_value *root = json_root(doc);
+
+	(void)state;
+	assert_true(
+	    view_is(json_other_member(json_item(root, 0), names), "other"));
+	assert_int_equal(json_other_member(json_item(root, 1), names).n, 0);
+	assert_true(view_is(json_other_member(json_item(root, 1), none), "b"));
+	assert_int_equal(json_other_member(json_item(root, 2), none).n, 0);
+	assert_int_equal(json_other_member(json_item(root, 3), none).n, 0);
+	assert_int_equal(json_other_member(NULL, names).n, 0);
+	json_close(&doc);
+}
+
+static void
 says_not_there_of_a_null_pointer(void **state)
 {
 	(void)state;
@@ -331,6 +351,8 @@ main(void)
 		cmocka_unit_test(reads_every_kind_of_value),
 		cmocka_unit_test(reads_a_document_that_is_one_scalar),
 		cmocka_unit_test(walks_a_path_without_asking_at_each_step),
+		cmocka_unit_test(
+		    finds_a_member_that_is_not_among_the_known_ones),
 		cmocka_unit_test(says_not_there_of_a_null_pointer),
 		cmocka_unit_test(takes_no_kind_for_another),
 		cmocka_unit_test(reads_integers_up_to_both_ends_of_their_range),

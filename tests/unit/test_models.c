@@ -44,7 +44,7 @@
 	"HTTP/1.1 " status " X\r\nRetry-After: " seconds "\r\n\r\n"
 #define HTML REPLY("200", "<html>hello</html>")
 
-enum { SOON_MS = 5000, SHORT_MS = 300 };
+enum { LONG_MS = 15000, SOON_MS = 5000, SHORT_MS = 300 };
 
 static struct scripted server;
 static struct models *models;
@@ -52,7 +52,8 @@ static struct models_answer answer;
 static struct secret key;
 static struct fault fault;
 static uint32_t seed;
-static int waiting; /* how often somebody still waits for the images */
+static char folder[32]; /* of the unix socket */
+static int waiting;     /* how often somebody still waits for the images */
 
 static void
 play(const struct act *acts, size_t n)
@@ -320,7 +321,7 @@ a_batch_is_one_call(void **state)
 	assert_int_equal(
 	    scripted_said(&server, "\r\nx-goog-api-key: hush\r\n"), 1);
 	assert_int_equal(
-	    scripted_said(&server, "\r\nX-Server-Timeout: 5\r\n"), 1);
+	    scripted_said(&server, "\r\nX-Server-Timeout: 10\r\n"), 1);
 	assert_int_equal(
 	    scripted_said(&server, "\r\nContent-Type: application/json\r\n"),
 	    1);
@@ -391,7 +392,7 @@ an_answer_without_any_image_is_still_an_answer(void **state)
 	open_models("gemini-2.1,imagen-4");
 	assert_int_equal(ask(2, SOON_MS), 0);
 	assert_int_equal(scripted_end(&server), 2);
-	check_outcomes(0, 1, 1);
+	check_outcomes(0, 0, 2);
 	assert_true(answer.maybe_paid);
 }
 
@@ -428,12 +429,126 @@ every_attempt_says_what_time_is_left(void **state)
 	(void)state;
 	PLAY({ .reply = WAIT("503", "1") }, { .reply = TWO_IMAGES });
 	open_models("imagen-4");
-	assert_int_equal(ask(2, SOON_MS), 0);
+	assert_int_equal(ask(2, LONG_MS), 0);
 	assert_int_equal(scripted_end(&server), 2);
 	assert_non_null(
-	    strstr(server.request[0], "\r\nX-Server-Timeout: 5\r\n"));
-	assert_non_null(strstr(server.request[1], "\r\nX-Server-Timeout: "));
-	assert_null(strstr(server.request[1], "X-Server-Timeout: 5"));
+	    strstr(server.request[0], "\r\nX-Server-Timeout: 15\r\n"));
+	assert_non_null(strstr(server.request[1], "\r\nX-Server-Timeout: 1"));
+	assert_null(strstr(server.request[1], "X-Server-Timeout: 15"));
+}
+
+static void
+no_attempt_says_less_than_ten_seconds(void **state)
+{
+	(void)state;
+	PLAY({ .reply = WAIT("503", "1") }, { .reply = TWO_IMAGES });
+	open_models("imagen-4");
+	assert_int_equal(ask(2, SOON_MS), 0);
+	assert_int_equal(scripted_end(&server), 2);
+	assert_int_equal(
+	    scripted_said(&server, "\r\nX-Server-Timeout: 10\r\n"), 2);
+}
+
+static void
+use_socket(void)
+{
+	(void)snprintf(folder, sizeof folder, "/tmp/test_models.XXXXXX");
+	assert_non_null(mkdtemp(folder));
+	(void)snprintf(server.socket, sizeof server.socket, "%s/s", folder);
+}
+
+static void
+leave_socket(void)
+{
+	(void)unlink(server.socket);
+	(void)rmdir(folder);
+}
+
+/* Through a unix socket, so that the name of Google's host is not looked up. */
+static void
+open_google(const char *list)
+{
+	const struct models_setup setup = { .list = view_str(list),
+		.base_url = "http://generativelanguage.googleapis.com",
+		.unix_socket = server.socket,
+		.key = &key };
+	struct fault f = FAULT_INIT;
+
+	assert_int_equal(models_open(&models, &setup, &f), 0);
+}
+
+static void
+google_is_not_asked_with_less_than_ten_seconds_left(void **state)
+{
+	const int64_t begun = clock_ticks_ms();
+
+	(void)state;
+	use_socket();
+	PLAY({ .reply = QUOTA("6s") }, { .reply = TWO_IMAGES });
+	open_google("imagen-4");
+	assert_int_equal(ask(2, LONG_MS), -1);
+	assert_int_equal(scripted_end(&server), 1);
+	assert_int_equal(fault.kind, FAULT_BUSY);
+	assert_int_equal(fault.retry_after_s, 6);
+	assert_false(answer.maybe_paid);
+	models_close(&models);
+	(void)unlink(server.socket);
+	PLAY({ .reply = TWO_IMAGES });
+	open_google("imagen-4");
+	assert_int_equal(ask(2, SOON_MS), -1);
+	assert_int_equal(scripted_end(&server), 0);
+	assert_int_equal(fault.kind, FAULT_SLOW);
+	assert_false(answer.maybe_paid);
+	assert_true(clock_ticks_ms() - begun < SOON_MS);
+	leave_socket();
+}
+
+static void
+a_model_that_is_gone_too_late_is_the_last_one_asked(void **state)
+{
+	(void)state;
+	use_socket();
+	PLAY({ .reply = GONE, .delay_ms = 200 }, { .reply = ONE_IMAGE });
+	open_google("imagen-4,gemini-2");
+	assert_int_equal(ask(1, 10 * 1000 + 100), -1);
+	assert_int_equal(scripted_end(&server), 1);
+	assert_int_equal(fault.kind, FAULT_SLOW);
+	assert_string_equal(fault.text,
+	    "a model is gone, and too little time was left to ask the next");
+	assert_false(answer.maybe_paid);
+	leave_socket();
+}
+
+static void
+google_is_known_by_its_name(void **state)
+{
+	static const char *const google[] = { "https://googleapis.com",
+		"https://generativelanguage.googleapis.com",
+		"https://generativelanguage.GoogleAPIs.com:443",
+		"http://us-central1-aiplatform.googleapis.com.:80" };
+	static const char *const others[] = { "https://notgoogleapis.com",
+		"https://googleapis.com.example.org", "https://example.org",
+		"http://127.0.0.1:80", "http://googleapis.co", "", "https://",
+		"https://.", "http://com" };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof google / sizeof google[0]; i++)
+		assert_true(models_is_google(google[i]));
+	for (i = 0; i < sizeof others / sizeof others[0]; i++)
+		assert_false(models_is_google(others[i]));
+}
+
+static void
+a_project_that_cannot_pay_is_not_asked_again(void **state)
+{
+	(void)state;
+	PLAY({ .reply = REPLY("429",
+		   "{\"error\":{\"code\":429,\"message\":\"m, limit: 0, "
+		   "model: x\",\"details\":[{\"retryDelay\":\"0s\"}]}}") },
+	    { .reply = TWO_IMAGES });
+	check_refused("imagen-4,gemini-2", SOON_MS, FAULT_REMOTE, 1);
+	assert_false(answer.maybe_paid);
 }
 
 static void
@@ -819,18 +934,14 @@ a_keys_trailing_newline_does_not_become_a_header(void **state)
 static void
 a_unix_socket_takes_the_place_of_the_host(void **state)
 {
-	char folder[] = "/tmp/test_models.XXXXXX";
-
 	(void)state;
-	assert_non_null(mkdtemp(folder));
-	(void)snprintf(server.socket, sizeof server.socket, "%s/s", folder);
+	use_socket();
 	PLAY({ .reply = TWO_IMAGES });
 	open_models("imagen-4");
 	assert_int_equal(ask(2, SOON_MS), 0);
 	assert_int_equal(scripted_end(&server), 1);
 	check_outcomes(2, 0, 0);
-	(void)unlink(server.socket);
-	(void)rmdir(folder);
+	leave_socket();
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -853,6 +964,11 @@ main(void)
 		T(a_quota_that_says_when_is_asked_again_then),
 		T(a_retry_after_header_is_honoured),
 		T(every_attempt_says_what_time_is_left),
+		T(no_attempt_says_less_than_ten_seconds),
+		T(google_is_not_asked_with_less_than_ten_seconds_left),
+		T(a_model_that_is_gone_too_late_is_the_last_one_asked),
+		T(google_is_known_by_its_name),
+		T(a_project_that_cannot_pay_is_not_asked_again),
 		T(a_quota_past_the_deadline_is_handed_on_at_once),
 		T(a_daily_quota_is_not_asked_again),
 		T(patience_ends_after_four_attempts),

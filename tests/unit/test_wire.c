@@ -100,7 +100,13 @@ a_wrong_body_is_refused(void **state)
 		WITH("\"sampleCount\":\"2\""), WITH("\"sampleCount\":null"),
 		WITH("\"aspectRatio\":\"2:1\""), WITH("\"aspectRatio\":1"),
 		WITH("\"seed\":-1"), WITH("\"seed\":4294967296"),
-		WITH("\"outputOptions\":{\"mimeType\":\"image/gif\"}") };
+		WITH("\"outputOptions\":{\"mimeType\":\"image/gif\"}"),
+		WITH("\"numberOfImages\":2"), WITH("\"samplecount\":2"),
+		WITH("\"outputOptions\":{\"type\":\"image/png\"}"),
+		WITH("\"personGeneration\":\"ALLOW_ADULT\""),
+		WITH("\"safetySetting\":7"), WITH("\"sampleImageSize\":\"4K\""),
+		"{\"instances\":[{\"prompt\":\"a\",\"image\":\"b\"}]}",
+		"{\"instances\":[{\"prompt\":\"a\"}],\"model\":\"b\"}" };
 	struct wire_request r;
 	struct fault f;
 	size_t i;
@@ -111,6 +117,45 @@ a_wrong_body_is_refused(void **state)
 		assert_int_equal(f.kind, FAULT_INPUT);
 		wire_request_fini(&r);
 	}
+}
+
+static void
+an_unknown_field_is_named(void **state)
+{
+	struct wire_request r;
+	struct fault f;
+
+	(void)state;
+	assert_int_equal(
+	    read_body(&r, WITH("\"aspectRatio\":\"1:1\",\"size\":\"1K\""), &f),
+	    -1);
+	assert_string_equal(f.text,
+	    "Invalid JSON payload received. Unknown name \"size\" at "
+	    "'parameters': Cannot find field.");
+	wire_request_fini(&r);
+}
+
+static void
+a_timeout_below_ten_seconds_is_refused(void **state)
+{
+	static const char *const good[] = { "", "10", "600" };
+	static const char *const bad[] = { "0", "9", "-1", "10.5", "soon" };
+	struct fault f = FAULT_INIT;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof good / sizeof good[0]; i++)
+		assert_int_equal(wire_check_timeout(view_str(good[i]), &f), 0);
+	for (i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		f = FAULT_INIT;
+		assert_int_equal(wire_check_timeout(view_str(bad[i]), &f), -1);
+		assert_int_equal(f.kind, FAULT_INPUT);
+	}
+	f = FAULT_INIT;
+	(void)wire_check_timeout(VIEW("8"), &f);
+	assert_string_equal(f.text,
+	    "Manually set deadline 8s is too short. Minimum allowed deadline "
+	    "is 10s.");
 }
 
 static void
@@ -292,6 +337,9 @@ errors_come_in_googles_envelope(void **state)
 		{ "[429] x", "RESOURCE_EXHAUSTED", "\"retryDelay\":\"1s\"",
 		    429 },
 		{ "[429 day] x", "RESOURCE_EXHAUSTED", "PerDay", 429 },
+		{ "[429 free] x", "RESOURCE_EXHAUSTED", "limit: 0", 429 },
+		{ "[429 free] x", "RESOURCE_EXHAUSTED", "-FreeTier\"", 429 },
+		{ "[429 credits] x", "RESOURCE_EXHAUSTED", "prepayment", 429 },
 		{ "[500] x", "INTERNAL", "", 500 },
 		{ "[503] x", "UNAVAILABLE", "", 503 },
 		{ "[404] x", "NOT_FOUND",
@@ -316,6 +364,30 @@ errors_come_in_googles_envelope(void **state)
 		json_close(&doc);
 		wire_reply_fini(&reply);
 	}
+}
+
+static void
+a_miss_is_a_200_without_an_image_or_a_reason(void **state)
+{
+	struct wire_reply reply;
+	struct json_doc *doc = answer("[miss] x", 2, &reply);
+
+	(void)state;
+	assert_int_equal(reply.status, 200);
+	assert_int_equal(json_kind(json_member(json_root(doc), "predictions")),
+	    JSON_KIND_ARRAY);
+	assert_int_equal(
+	    json_count(json_member(json_root(doc), "predictions")), 0);
+	json_close(&doc);
+	wire_reply_fini(&reply);
+	doc = answer("[error] x", 2, &reply);
+	assert_int_equal(reply.status, 200);
+	assert_true(
+	    view_is(json_text(json_member(
+			json_member(json_root(doc), "error"), "status")),
+		"UNAVAILABLE"));
+	json_close(&doc);
+	wire_reply_fini(&reply);
 }
 
 static void
@@ -425,6 +497,8 @@ main(void)
 		cmocka_unit_test(a_whole_request_is_read),
 		cmocka_unit_test(absent_parameters_have_imagens_defaults),
 		cmocka_unit_test(a_wrong_body_is_refused),
+		cmocka_unit_test(an_unknown_field_is_named),
+		cmocka_unit_test(a_timeout_below_ten_seconds_is_refused),
 		cmocka_unit_test(only_predict_of_a_model_is_a_path),
 		cmocka_unit_test(a_model_of_any_name_is_described),
 		cmocka_unit_test(the_caption_is_the_description),
@@ -432,6 +506,7 @@ main(void)
 		cmocka_unit_test(each_word_of_the_table_is_understood),
 		cmocka_unit_test(images_come_as_base64_of_png),
 		cmocka_unit_test(errors_come_in_googles_envelope),
+		cmocka_unit_test(a_miss_is_a_200_without_an_image_or_a_reason),
 		cmocka_unit_test(filtered_images_are_missing),
 		cmocka_unit_test(bad_images_are_bad_in_their_own_way),
 		cmocka_unit_test(a_page_is_no_json),
