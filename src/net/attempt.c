@@ -413,7 +413,8 @@ attempt_was_dead(const struct attempt *a, CURLcode rc)
 {
 	long connects = 1;
 
-	if (!a->setup->keep || a->call->fault.kind != FAULT_NONE ||
+	if (!a->setup->keep || a->call->follows ||
+	    a->call->fault.kind != FAULT_NONE ||
 	    (rc != CURLE_SEND_ERROR && rc != CURLE_RECV_ERROR))
 		return false;
 	(void)curl_easy_getinfo(a->easy, CURLINFO_NUM_CONNECTS, &connects);
