@@ -381,10 +381,11 @@ find_bytes(struct association *as, const struct upload *u, struct buf *bytes,
 {
 	const struct upload_parts parts = assets_parts(as->a);
 	const struct object *o = &u->object;
+	const bool is_here = store_size(as->a->store, &o->id, o->kind) >= 0;
 
-	if (u->is_kept)
+	if (u->is_kept || (u->is_there && !is_here))
 		return fetch_copy(&parts, o, as->until_ms, bytes, f);
-	if (store_size(as->a->store, &o->id, o->kind) >= 0)
+	if (is_here)
 		return store_get(as->a->store, &o->id, o->kind, bytes, f);
 	return fetch_image(&parts, o, as->until_ms, bytes, f);
 }

@@ -88,7 +88,8 @@ plan(const struct upload_parts *p, struct work *w)
 	w->is_planned = true;
 	w->is_sent = false;
 	w->upload->fault = FAULT_INIT;
-	w->upload->is_copied = w->upload->is_kept = false;
+	w->upload->is_copied = false;
+	w->upload->is_kept = w->upload->is_there = false;
 	objects_key(w->key, &o->id, &o->job, o->kind);
 	objects_key(w->source, &o->id, &job_id_none, o->kind);
 	if (o->job.text[0] != '\0' && o->is_alone_done)
@@ -191,6 +192,9 @@ judge_taken(struct work *w, const struct s3_op *original)
 	struct upload *u = w->upload;
 	const bool is_same = is_image(w, original);
 	const bool is_of_job = u->object.job.text[0] != '\0';
+	/* Nobody here knows the image, and it is not there alone. */
+	const bool is_unknown =
+	    needs_original(w) && original->fault.kind != FAULT_NONE;
 
 	if (!is_same && !is_of_job) {
 		w->is_foreign = true;
@@ -199,7 +203,8 @@ judge_taken(struct work *w, const struct s3_op *original)
 		    w->op.found_sha256[0] == '\0' ? no_digest : other_bytes);
 		return;
 	}
-	u->is_kept = !is_same;
+	u->is_there = true;
+	u->is_kept = !is_same && !is_unknown;
 	u->fault = FAULT_INIT;
 }
 

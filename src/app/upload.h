@@ -33,8 +33,9 @@ enum {
 struct upload {
 	struct object object; /* asked; its state afterwards stands in it  */
 	bool is_copied;       /* it was copied inside S3                   */
-	bool is_kept;         /* DONE: the bucket has the job's own copy,
-			       * which is not the image as it was made     */
+	bool is_there;        /* the bucket had an object in the job       */
+	bool is_kept;         /* and that is the job's own copy, which is
+			       * not the image as it was made              */
 	struct fault fault;   /* why it is not DONE                        */
 };
 
@@ -55,10 +56,9 @@ int upload_run(const struct upload_parts *parts, struct upload *uploads,
     size_t n, int64_t deadline_ms, struct fault *f);
 
 /*
- * Asks by HEAD what the bucket has in a job: is_kept says whether it is the
- * job's own copy; fault, why there is nothing or S3 did not say.  Their
- * states, and the catalogue, stay as they are.  Fails itself for want of
- * memory.
+ * Asks by HEAD what the bucket has in a job: is_there and is_kept say it;
+ * fault, why there is nothing or S3 did not say.  Their states, and the
+ * catalogue, stay as they are.  Fails itself for want of memory.
  */
 int upload_look(const struct upload_parts *parts, struct upload *const *uploads,
     size_t n, int64_t deadline_ms, struct fault *f);

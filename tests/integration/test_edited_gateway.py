@@ -3,7 +3,6 @@ passes over those of a COPY and of a completed upload: the Ceph Object Gateway.
 """
 
 import os
-import statistics
 import time
 
 import botocore.exceptions
@@ -119,21 +118,3 @@ def test_a_completed_upload_replaces_only_what_was_listed(gateway, had):
     finally:
         sluice.close()
         host.end()
-
-
-def test_the_window_is_measured(place):
-    """From a HEAD to the end of the COPY that follows it, by the gateway's
-    own client: what DESIGN speaks of."""
-    gateway, bucket, _ = place
-    boto = gateway.client()
-    boto.put_object(Bucket=bucket, Key="source", Body=os.urandom(MIB))
-    took = []
-    for n in range(20):
-        with pytest.raises(botocore.exceptions.ClientError):
-            boto.head_object(Bucket=bucket, Key=f"copy-{n}")
-        began = time.monotonic()
-        boto.copy_object(Bucket=bucket, Key=f"copy-{n}",
-                         CopySource={"Bucket": bucket, "Key": "source"})
-        took.append(1000 * (time.monotonic() - began))
-    print(f"HEAD to COPY done: median {statistics.median(took):.1f} ms, "
-          f"longest {max(took):.1f} ms")
