@@ -110,11 +110,19 @@ asset_status_word(enum asset_status status)
 {
 	static const char *const words[] = { [ASSET_UPLOADED] = "uploaded",
 		[ASSET_COPIED] = "copied",
+		[ASSET_KEPT] = "kept",
 		[ASSET_QUEUED] = "queued",
 		[ASSET_MISSING] = "missing",
 		[ASSET_FAILED] = "failed" };
 
 	return words[status];
+}
+
+bool
+asset_is_in_bucket(const struct asset *asset)
+{
+	return asset->status == ASSET_UPLOADED ||
+	       asset->status == ASSET_COPIED || asset->status == ASSET_KEPT;
 }
 
 void
@@ -150,7 +158,9 @@ report(struct assets *a, const struct upload *u, struct asset *out)
 	objects_key(out->key, &out->id, &u->object.job, u->object.kind);
 	switch (u->object.state) {
 	case OBJECTS_DONE:
-		out->status = u->is_copied ? ASSET_COPIED : ASSET_UPLOADED;
+		out->status = u->is_kept     ? ASSET_KEPT
+			      : u->is_copied ? ASSET_COPIED
+					     : ASSET_UPLOADED;
 		(void)presign(a, &u->object, 0, out, &out->fault);
 		break;
 	case OBJECTS_FAILED:
@@ -317,6 +327,13 @@ persist_character_reference(struct assets *a, const struct image_id *id,
 
 /* --- associate --- */
 
+/* One image of an association. */
+struct wanted {
+	struct asset *out;
+	struct upload upload;
+	bool has_file; /* the folder has its copy */
+};
+
 /* One association as it goes on. */
 struct association {
 	struct assets *a;
@@ -327,6 +344,7 @@ struct association {
 	int64_t lookup_until_ms; /* for all unknown images together      */
 	int64_t until_ms;        /* for all that the bucket is asked     */
 	size_t count;
+	struct wanted wanted[ASSETS_IMAGES_MAX];  /* count, found        */
 	struct upload uploads[ASSETS_IMAGES_MAX]; /* count, to be sent   */
 	struct asset *whose[ASSETS_IMAGES_MAX];   /* uploads[i]'s asset  */
 };
@@ -355,48 +373,125 @@ find_anywhere(struct association *as, const struct image_id *id,
 	return objects_find(a->db, id, as->job, &known, o, f);
 }
 
+/* What the folder lacks is what the bucket has in the job: the image, or the
+ * job's own copy; else the image as it was made. */
 static int
-copy_to_job(struct association *as, const struct object *o, struct fault *f)
+find_bytes(struct association *as, const struct upload *u, struct buf *bytes,
+    struct fault *f)
 {
 	const struct upload_parts parts = assets_parts(as->a);
-	struct buf bytes = BUF_INIT(STORE_IMAGE_MAX);
-	bool found;
-	int rc = copies_find(as->folder, &o->id, o->kind, &found, f);
+	const struct object *o = &u->object;
+	const bool is_here = store_size(as->a->store, &o->id, o->kind) >= 0;
 
-	if (rc == 0 && !found) {
-		if (store_size(as->a->store, &o->id, o->kind) >= 0)
-			rc =
-			    store_get(as->a->store, &o->id, o->kind, &bytes, f);
-		else
-			rc = fetch_image(&parts, o, as->until_ms, &bytes, f);
-		if (rc == 0)
-			rc = copies_put(
-			    as->folder, &o->id, o->kind, buf_view(&bytes), f);
-	}
+	if (u->is_kept || (u->is_there && !is_here))
+		return fetch_copy(&parts, o, as->until_ms, bytes, f);
+	if (is_here)
+		return store_get(as->a->store, &o->id, o->kind, bytes, f);
+	return fetch_image(&parts, o, as->until_ms, bytes, f);
+}
+
+static int
+copy_to_job(struct association *as, const struct upload *u, struct fault *f)
+{
+	const struct object *o = &u->object;
+	struct buf bytes = BUF_INIT(STORE_IMAGE_MAX);
+	int rc = find_bytes(as, u, &bytes, f);
+
+	if (rc == 0)
+		rc = copies_put(
+		    as->folder, &o->id, o->kind, buf_view(&bytes), f);
 	buf_fini(&bytes);
 	return rc == 0 ? 0 : fault_while(f, "copy into the job's folder");
 }
 
-/* Finds and copies one image; what the bucket lacks is to be sent. */
+/* Only what stops all of them is a failure; else the asset has its fault. */
 static int
-associate_one(struct association *as, struct asset *out, struct fault *f)
+settle_trouble(struct asset *out, struct fault *f)
 {
-	struct upload *u = &as->uploads[as->count];
-
-	*u = (struct upload){ .fault = FAULT_INIT };
-	if (clock_ticks_ms() >= as->until_ms)
-		return fault_set(
-		    f, FAULT_SLOW, "the others took all the time there was");
-	if (find_anywhere(as, &out->id, &u->object, f) == -1)
+	if (out->fault.kind == FAULT_CATALOGUE ||
+	    out->fault.kind == FAULT_MEMORY) {
+		*f = out->fault;
 		return -1;
-	objects_key(out->key, &out->id, as->job, u->object.kind);
-	if (copy_to_job(as, &u->object, f) == -1)
-		return -1;
-	if (u->object.state == OBJECTS_DONE && as->a->cloud != NULL)
-		report(as->a, u, out);
-	else
-		as->whose[as->count++] = out;
+	}
+	out->status =
+	    out->fault.kind == FAULT_ABSENT ? ASSET_MISSING : ASSET_FAILED;
 	return 0;
+}
+
+static int
+check_time(const struct association *as, struct fault *f)
+{
+	if (clock_ticks_ms() < as->until_ms)
+		return 0;
+	return fault_set(
+	    f, FAULT_SLOW, "the others took all the time there was");
+}
+
+static int
+find_one(struct association *as, struct asset *out, struct fault *f)
+{
+	struct wanted *w = &as->wanted[as->count];
+
+	*w = (struct wanted){ .out = out, .upload.fault = FAULT_INIT };
+	if (check_time(as, f) == -1 ||
+	    find_anywhere(as, &out->id, &w->upload.object, f) == -1)
+		return -1;
+	objects_key(out->key, &out->id, as->job, w->upload.object.kind);
+	if (copies_find(as->folder, &out->id, w->upload.object.kind,
+		&w->has_file, f) == -1)
+		return fault_while(f, "copy into the job's folder");
+	as->count++;
+	return 0;
+}
+
+/*
+ * What the bucket has of them in this job: whether it is an edited copy
+ * decides what the folder gets, and what is answered for those that the
+ * catalogue has there.  Others are looked at when they are sent.  A bucket
+ * that does not say leaves all as it was.
+ */
+static int
+look_at_copies(struct association *as, struct fault *f)
+{
+	const struct upload_parts parts = assets_parts(as->a);
+	struct upload *looked[ASSETS_IMAGES_MAX];
+	struct fault down = FAULT_INIT;
+	size_t i, n = 0;
+
+	if (as->a->cloud == NULL || cloud_ready(as->a->cloud, &down) == -1)
+		return 0;
+	for (i = 0; i < as->count; i++)
+		if (!as->wanted[i].has_file ||
+		    as->wanted[i].upload.object.state == OBJECTS_DONE)
+			looked[n++] = &as->wanted[i].upload;
+	return upload_look(&parts, looked, n, as->until_ms, f);
+}
+
+/* One that the catalogue thought was there waits again. */
+static int
+look_again(struct association *as, struct object *o, struct fault *f)
+{
+	const struct upload_parts parts = assets_parts(as->a);
+	bool known;
+
+	upload_mourn(&parts, o, 1, as->until_ms);
+	return objects_find(as->a->db, &o->id, as->job, &known, o, f);
+}
+
+/* What the bucket lacks is to be sent. */
+static int
+bring_to_folder(struct association *as, struct wanted *w, struct fault *f)
+{
+	struct upload *u = &w->upload;
+	const bool is_gone = u->fault.kind == FAULT_ABSENT;
+
+	if (check_time(as, f) == -1)
+		return -1;
+	u->fault = FAULT_INIT;
+	if (is_gone && u->object.state == OBJECTS_DONE &&
+	    look_again(as, &u->object, f) == -1)
+		return -1;
+	return w->has_file ? 0 : copy_to_job(as, u, f);
 }
 
 /* Who has the same id, and was first. */
@@ -410,23 +505,42 @@ first_of(struct association *as, const struct asset *asset)
 	return first;
 }
 
-/* Goes through the images; only what stops them all is a failure. */
 static int
-gather(struct association *as, struct fault *f)
+find_all(struct association *as, struct fault *f)
 {
 	struct asset *out;
 
-	for (out = as->out; out < as->out + as->n; out++) {
-		if (first_of(as, out) != out ||
-		    associate_one(as, out, &out->fault) == 0)
-			continue;
-		if (out->fault.kind == FAULT_CATALOGUE ||
-		    out->fault.kind == FAULT_MEMORY) {
-			*f = out->fault;
+	for (out = as->out; out < as->out + as->n; out++)
+		if (first_of(as, out) == out &&
+		    find_one(as, out, &out->fault) == -1 &&
+		    settle_trouble(out, f) == -1)
 			return -1;
+	return 0;
+}
+
+/* Those that are to be sent stay wanted. */
+static int
+gather(struct association *as, struct fault *f)
+{
+	const size_t n = as->count;
+	size_t i;
+
+	if (look_at_copies(as, f) == -1)
+		return -1;
+	as->count = 0;
+	for (i = 0; i < n; i++) {
+		struct wanted *w = &as->wanted[i];
+
+		if (bring_to_folder(as, w, &w->out->fault) == -1) {
+			if (settle_trouble(w->out, f) == -1)
+				return -1;
+		} else if (w->upload.object.state == OBJECTS_DONE &&
+			   as->a->cloud != NULL)
+			report(as->a, &w->upload, w->out);
+		else {
+			as->uploads[as->count] = w->upload;
+			as->whose[as->count++] = w->out;
 		}
-		out->status = out->fault.kind == FAULT_ABSENT ? ASSET_MISSING
-							      : ASSET_FAILED;
 	}
 	return file_sync_folder(as->folder, f);
 }
@@ -473,7 +587,7 @@ associate(struct association *as, const char *base_path, struct fault *f)
 
 	if (copies_open(&as->folder, base_path == NULL ? jobs : base_path,
 		base_path == NULL ? as->job : NULL, f) == -1 ||
-	    gather(as, f) == -1 ||
+	    find_all(as, f) == -1 || gather(as, f) == -1 ||
 	    bring(as->a, as->uploads, as->count, as->until_ms, f) == -1)
 		return -1;
 	return conclude(as, f);

@@ -44,6 +44,8 @@ int64_t assets_due_ms(const struct assets *a, int64_t wait_ms);
 enum asset_status {
 	ASSET_UPLOADED, /* it is in the bucket: sent now, or there before  */
 	ASSET_COPIED,   /* now, inside S3: no bytes moved                   */
+	ASSET_KEPT,     /* the bucket has the job's own copy, which is not
+			 * the image as it was made: left as it is          */
 	ASSET_QUEUED,   /* safe here; the uploader will bring it            */
 	ASSET_MISSING,  /* no such image, here or in the bucket             */
 	ASSET_FAILED
@@ -60,6 +62,9 @@ struct asset {
 	struct fault fault;         /* why it is queued, missing, failed   */
 };
 
+/* Did it come to the bucket, in whatever way: a success? */
+bool asset_is_in_bucket(const struct asset *asset);
+
 #define ASSET_INIT ((struct asset){ .url = S3_URL_INIT, .fault = FAULT_INIT })
 void asset_fini(struct asset *asset);
 
@@ -72,6 +77,7 @@ void asset_fini(struct asset *asset);
  * far as it can be asked, in the bucket; FAULT_BUSY without a bucket; else
  * why the bucket did not take it, or cannot be asked now.  What it lacks is
  * then QUEUED, or FAILED where the uploader would fare no better (status).
+ * A job's own copy in the bucket is left as it is (KEPT).
  */
 int persist_character_reference(struct assets *a, const struct image_id *id,
     const char *local_image_path, const struct job_id *job, struct asset *out,
@@ -81,10 +87,11 @@ int persist_character_reference(struct assets *a, const struct image_id *id,
  * Copies images into local_base_path/character_reference/ (NULL: the job's
  * folder in JOBS_DIR) and into the job in the bucket, all in parallel; out
  * has one asset an id, in their order.  A file that is already there is
- * left as it is: it may have been edited.  One image missing or failing, or
- * one whose turn does not come within ASSETS_UPLOAD_MS (FAULT_SLOW), does not
- * stop the others; an id given twice is sent once.  -1: the
- * folder, the catalogue or memory failed (FAULT_CONFLICT: a link is in the
+ * left as it is: it may have been edited.  So is what the bucket has in the
+ * job (KEPT); a folder that lacks the file gets that copy.  One image missing
+ * or failing, or one whose turn does not come within ASSETS_UPLOAD_MS
+ * (FAULT_SLOW), does not stop the others; an id given twice is sent once.  -1:
+ * the folder, the catalogue or memory failed (FAULT_CONFLICT: a link is in the
  * folder's way), or every image is missing (FAULT_ABSENT).
  */
 int associate_character_images_with_job(struct assets *a,

@@ -21,7 +21,8 @@ enum {
 	EXPIRES = 1 << 3,
 	JSON = 1 << 4,
 	ALL = 1 << 5,
-	MARKDOWN = 1 << 6
+	MARKDOWN = 1 << 6,
+	FORCE = 1 << 7
 };
 
 struct verb {
@@ -45,8 +46,8 @@ static const struct verb verbs[] = {
 	    "url IMAGE [--job JOB] [--extension E] [--expires SECONDS] "
 	    "[--json]",
 	    "presign an image that is in the bucket" },
-	{ "persist-job", jobverbs_persist, JSON, 2, 2,
-	    "persist-job JOB FOLDER [--json]",
+	{ "persist-job", jobverbs_persist, JSON | FORCE, 2, 2,
+	    "persist-job JOB FOLDER [--force] [--json]",
 	    "bring a job's folder to the bucket, its images included" },
 	{ "download-job", jobverbs_download, JSON, 2, 2,
 	    "download-job JOB FOLDER [--json]",
@@ -96,6 +97,7 @@ static const struct option {
 	{ "--json", JSON, offsetof(struct verbs_line, json), true },
 	{ "--all", ALL, offsetof(struct verbs_line, all), true },
 	{ "--markdown", MARKDOWN, offsetof(struct verbs_line, markdown), true },
+	{ "--force", FORCE, offsetof(struct verbs_line, force), true },
 };
 
 static const struct option *

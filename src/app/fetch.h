@@ -18,4 +18,10 @@
 int fetch_image(const struct upload_parts *parts, const struct object *o,
     int64_t deadline_ms, struct buf *bytes, struct fault *f);
 
+/* Reads the job's own copy of an image, which may be edited and no image at
+ * all, into the empty bytes.  FAULT_REMOTE when they are not those of the
+ * digest that the object carries; else as s3. */
+int fetch_copy(const struct upload_parts *parts, const struct object *o,
+    int64_t deadline_ms, struct buf *bytes, struct fault *f);
+
 #endif

@@ -81,59 +81,70 @@ conclude(const struct jobs_report *report, struct fault *f)
 }
 
 static int
-run(struct assets *a, const struct deed *deed, const struct job_id *job,
-    const char *path, const struct jobs_listener *listener,
-    struct jobs_report *report, struct fault *f)
+run(struct plan *p, const struct deed *deed, const char *path, struct fault *f)
 {
-	struct plan p = {
-		.a = a, .job = job, .listener = listener, .report = report
-	};
 	struct buf folder = BUF_INIT(PATH_MAX);
 	int rc = -1;
 
-	*report = (struct jobs_report){ .sent = 0 };
+	*p->report = (struct jobs_report){ .sent = 0 };
 	if (path == NULL)
 		buf_fmt(&folder, "%s/%s",
-		    conf_text(assets_conf(a), CONF_JOBS_DIR), job->text);
+		    conf_text(assets_conf(p->a), CONF_JOBS_DIR), p->job->text);
 	else
 		buf_add(&folder, view_str(path));
-	if (assets_cloud(a) == NULL)
+	if (assets_cloud(p->a) == NULL)
 		(void)fault_set(f, FAULT_BUSY,
 		    "there is no cloud storage: STORAGE_BUCKET is not set");
 	else if (buf_done(&folder, f) == 0)
-		rc = work(&p, deed, buf_str(&folder), f);
+		rc = work(p, deed, buf_str(&folder), f);
 	buf_fini(&folder);
 	if (rc == 0)
-		rc = conclude(report, f);
-	return rc == 0 ? 0 : fault_while(f, "%s %s", deed->doing, job->text);
+		rc = conclude(p->report, f);
+	return rc == 0 ? 0 : fault_while(f, "%s %s", deed->doing, p->job->text);
 }
 
 int
 persist_job_assets(struct assets *a, const struct job_id *job,
-    const char *local_base_path, const struct jobs_listener *listener,
-    struct jobs_report *report, struct fault *f)
+    const char *local_base_path, int options,
+    const struct jobs_listener *listener, struct jobs_report *report,
+    struct fault *f)
 {
 	static const struct deed push = { push_run, false, "persist job" };
+	struct plan p = { .a = a,
+		.job = job,
+		.is_forced = (options & JOBS_FORCE) != 0,
+		.listener = listener,
+		.report = report };
 
-	return run(a, &push, job, local_base_path, listener, report, f);
+	return run(&p, &push, local_base_path, f);
 }
 
 int
 download_job_assets(struct assets *a, const struct job_id *job,
-    const char *local_base_path, const struct jobs_listener *listener,
-    struct jobs_report *report, struct fault *f)
+    const char *local_base_path, int options,
+    const struct jobs_listener *listener, struct jobs_report *report,
+    struct fault *f)
 {
 	static const struct deed pull = { pull_run, true, "download job" };
+	struct plan p = {
+		.a = a, .job = job, .listener = listener, .report = report
+	};
 
-	return run(a, &pull, job, local_base_path, listener, report, f);
+	(void)options;
+	return run(&p, &pull, local_base_path, f);
 }
 
 int
 verify_job_assets(struct assets *a, const struct job_id *job,
-    const char *local_base_path, const struct jobs_listener *listener,
-    struct jobs_report *report, struct fault *f)
+    const char *local_base_path, int options,
+    const struct jobs_listener *listener, struct jobs_report *report,
+    struct fault *f)
 {
 	static const struct deed compare = { compare_run, false, "verify job" };
+	struct plan p = {
+		.a = a, .job = job, .listener = listener, .report = report
+	};
 
-	return run(a, &compare, job, local_base_path, listener, report, f);
+	(void)options;
+	return run(&p, &compare, local_base_path, f);
 }

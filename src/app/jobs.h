@@ -12,16 +12,22 @@
 
 #include "app/plan.h"
 
+enum { JOBS_FORCE = 1 }; /* an option of persist_job_assets */
+
 /*
  * Brings everything below local_base_path to videos/JOB/, with a manifest
  * at the end.  NULL: the job's folder in JOBS_DIR.  FAULT_ABSENT when there
  * is no such folder; FAULT_BUSY when somebody else works on the job (or as
  * the bucket fails); FAULT_CONFLICT when files were refused, failed, or
- * changed while being read: the manifest then names what did arrive.
+ * changed while being read: the manifest then names what did arrive.  So it
+ * is when the bucket has a version of a file that another host has brought
+ * since the listing, or an edited copy of an image that this folder never
+ * had; options JOBS_FORCE replaces those.  The others take no options (0).
  */
 int persist_job_assets(struct assets *a, const struct job_id *job,
-    const char *local_base_path, const struct jobs_listener *listener,
-    struct jobs_report *report, struct fault *f);
+    const char *local_base_path, int options,
+    const struct jobs_listener *listener, struct jobs_report *report,
+    struct fault *f);
 
 /*
  * The exact reverse.  FAULT_ABSENT when the bucket has no such job.  Files
@@ -29,8 +35,9 @@ int persist_job_assets(struct assets *a, const struct job_id *job,
  * references come back into the store and the catalogue, too.
  */
 int download_job_assets(struct assets *a, const struct job_id *job,
-    const char *local_base_path, const struct jobs_listener *listener,
-    struct jobs_report *report, struct fault *f);
+    const char *local_base_path, int options,
+    const struct jobs_listener *listener, struct jobs_report *report,
+    struct fault *f);
 
 /*
  * Compares folder, manifest and bucket; each difference is a trouble.
@@ -38,7 +45,8 @@ int download_job_assets(struct assets *a, const struct job_id *job,
  * for its listing alone.
  */
 int verify_job_assets(struct assets *a, const struct job_id *job,
-    const char *local_base_path, const struct jobs_listener *listener,
-    struct jobs_report *report, struct fault *f);
+    const char *local_base_path, int options,
+    const struct jobs_listener *listener, struct jobs_report *report,
+    struct fault *f);
 
 #endif

@@ -19,8 +19,9 @@ enum {
 };
 
 typedef int job_function(struct assets *a, const struct job_id *job,
-    const char *local_base_path, const struct jobs_listener *listener,
-    struct jobs_report *report, struct fault *f);
+    const char *local_base_path, int options,
+    const struct jobs_listener *listener, struct jobs_report *report,
+    struct fault *f);
 
 struct task {
 	const char *verb;
@@ -155,7 +156,8 @@ add_summary(const struct work *w, struct buf *out)
 }
 
 static int
-run_job(struct work *w, const char *folder, struct buf *out, struct fault *f)
+run_job(struct work *w, const struct verbs_line *line, struct buf *out,
+    struct fault *f)
 {
 	const struct jobs_listener listener = { on_progress, on_trouble, w };
 	struct buf text = BUF_INIT(PROGRESS_TEXT_MAX);
@@ -163,8 +165,8 @@ run_job(struct work *w, const char *folder, struct buf *out, struct fault *f)
 
 	progress_begin(
 	    &w->progress, form_for(w->json), w->what, clock_ticks_ms());
-	rc = w->task->run(
-	    w->session.assets, &w->job, folder, &listener, &w->report, f);
+	rc = w->task->run(w->session.assets, &w->job, line->words[1],
+	    line->force ? JOBS_FORCE : 0, &listener, &w->report, f);
 	progress_end(&w->progress, clock_ticks_ms(), &text);
 	write_stderr(&text);
 	if (rc == -1 && session_is_stopped(&w->session)) {
@@ -193,7 +195,7 @@ work_on(const struct task *task, const struct verbs_line *line, struct buf *out,
 	    session_open(&w.session, SESSION_ASKS | SESSION_HEEDS, f) == 0) {
 		(void)snprintf(
 		    w.what, sizeof w.what, "%s %s", task->verb, w.job.text);
-		rc = run_job(&w, line->words[1], out, f);
+		rc = run_job(&w, line, out, f);
 	}
 	buf_fini(&w.troubles);
 	session_close(&w.session);

@@ -8,22 +8,43 @@
 enum { REPLY_MAX = JOBS_RESULT_MAX + JOBS_ERROR_MAX * 8 + 4096 };
 
 static int
-read_job(struct view body, struct job_id *job, struct fault *f)
+read_job(const struct json_value *root, struct job_id *job, struct fault *f)
 {
-	const struct json_value *v;
+	const struct json_value *v = json_member(root, "job_id");
+
+	if (json_kind(v) == JSON_KIND_TEXT)
+		return job_id_parse(job, json_text(v), f);
+	(void)fault_in(f, FAULT_INPUT, "job_id", "job_id must be a string");
+	return fault_details(f, "got %s", json_kind_word(json_kind(v)));
+}
+
+/* A member that is true or false, or absent or null: then false. */
+static int
+read_force(const struct json_value *root, bool *force, struct fault *f)
+{
+	const struct json_value *v = json_member(root, "force");
+	const enum json_kind kind = json_kind(v);
+
+	*force = json_truth(v);
+	if (kind == JSON_KIND_BOOL || kind == JSON_KIND_ABSENT ||
+	    kind == JSON_KIND_NULL)
+		return 0;
+	(void)fault_in(f, FAULT_INPUT, "force", "force must be true or false");
+	return fault_details(f, "got %s", json_kind_word(kind));
+}
+
+static int
+read_body(struct view body, enum jobs_kind kind, struct job_id *job,
+    bool *force, struct fault *f)
+{
 	struct json_doc *doc = NULL;
 	int rc = json_open(&doc, body, ASK_JSON_DEPTH_MAX, f);
 
 	if (rc == -1)
 		return fault_while(f, "the body");
-	v = json_member(json_root(doc), "job_id");
-	if (json_kind(v) == JSON_KIND_TEXT)
-		rc = job_id_parse(job, json_text(v), f);
-	else {
-		(void)fault_in(
-		    f, FAULT_INPUT, "job_id", "job_id must be a string");
-		rc = fault_details(f, "got %s", json_kind_word(json_kind(v)));
-	}
+	rc = read_job(json_root(doc), job, f);
+	if (rc == 0 && kind == JOBS_PERSIST)
+		rc = read_force(json_root(doc), force, f);
 	json_close(&doc);
 	return rc;
 }
@@ -51,14 +72,15 @@ ask(struct service *s, struct exchange *x, enum jobs_kind kind,
 {
 	struct jobs_operation o = JOBS_OPERATION_INIT;
 	struct job_id job;
+	bool force = false;
 	int rc = -1;
 
 	if (assets_cloud(s->assets) == NULL)
 		(void)fault_set(f, FAULT_BUSY,
 		    "there is no cloud storage: STORAGE_BUCKET is not set");
-	else if (read_job(body, &job, f) == 0 &&
-		 jobs_ask(assets_db(s->assets), kind, &job, clock_now_ms(), &o,
-		     f) == 0)
+	else if (read_body(body, kind, &job, &force, f) == 0 &&
+		 jobs_ask(assets_db(s->assets), kind, &job, force,
+		     clock_now_ms(), &o, f) == 0)
 		rc = accept(x, &o, f);
 	jobs_operation_fini(&o);
 	return rc;

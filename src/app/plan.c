@@ -147,6 +147,40 @@ plan_is_image(
 	       view_is(rest, sniff_extension(*kind));
 }
 
+static bool
+is_object_alone(struct plan *p, const struct plan_file *file,
+    const struct image_id *id, enum sniff_kind kind)
+{
+	char key[OBJECTS_KEY_SIZE];
+	struct s3_op head;
+
+	objects_key(key, id, &job_id_none, kind);
+	head = S3_OP_INIT(S3_HEAD, key);
+	s3_run(cloud_s3(assets_cloud(p->a)), &head, 1, p->deadline_ms);
+	return head.fault.kind == FAULT_NONE &&
+	       strcmp(head.found_sha256, file->sha256.hex) == 0;
+}
+
+int
+plan_is_original(struct plan *p, const struct plan_file *file, bool *original,
+    struct fault *f)
+{
+	enum sniff_kind kind;
+	struct image_id id;
+	struct object o;
+	bool known;
+
+	*original = false;
+	if (!plan_is_image(file, &id, &kind))
+		return 0;
+	if (objects_find(assets_db(p->a), &id, p->job, &known, &o, f) == -1)
+		return -1;
+	*original = known && o.sha256.hex[0] != '\0'
+			? strcmp(o.sha256.hex, file->sha256.hex) == 0
+			: is_object_alone(p, file, &id, kind);
+	return 0;
+}
+
 /* --- who is told --- */
 
 bool
@@ -253,8 +287,11 @@ on_remembered(void *arg, const struct jobs_file *seen, struct fault *f)
 	struct plan_file *file = plan_find(p, seen->path.text);
 
 	(void)f;
-	if (file == NULL || !file->is_here ||
-	    !tree_same(&file->stamp, &seen->stamp))
+	if (file == NULL || !file->is_here)
+		return 0;
+	file->is_seen =
+	    file->is_there && strcmp(seen->etag, file->etag_there) == 0;
+	if (!tree_same(&file->stamp, &seen->stamp))
 		return 0;
 	file->sha256 = seen->sha256;
 	memcpy(file->etag, seen->etag, sizeof file->etag);
@@ -440,8 +477,12 @@ on_object(void *arg, const struct listing_object *object, struct fault *f)
 
 	l->found = true;
 	jobpath_manifest(manifest, l->p->job);
-	if (view_is(object->key, manifest))
+	if (view_is(object->key, manifest)) {
+		if (object->etag.n < sizeof l->p->etag_manifest)
+			memcpy(l->p->etag_manifest, object->etag.p,
+			    object->etag.n);
 		return 0;
+	}
 	if (jobpath_of_key(&path, object->key, l->p->job, &why) == -1) {
 		jobpath_show(shown, object->key);
 		plan_trouble_named(l->p, shown, &why);

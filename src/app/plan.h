@@ -39,6 +39,8 @@ struct plan_file {
 	bool is_listed;  /* in the manifest, as size, sha256 and mtime_ns  */
 	bool is_right;   /* nothing is to be sent or fetched               */
 	bool is_bad;     /* it has had its trouble                         */
+	bool is_seen;    /* this folder has had the bucket's version       */
+	bool is_other;   /* the bucket's has another digest                */
 	struct tree_stamp stamp;
 	struct digest sha256; /* of the bytes here; "": not known           */
 	struct digest sha256_listed;
@@ -60,6 +62,8 @@ struct plan {
 	size_t room;
 	size_t sorted; /* so many are                                      */
 	int64_t deadline_ms;
+	bool is_forced; /* what the bucket has is replaced, whatever it is */
+	char etag_manifest[S3_ETAG_MAX]; /* as listed; "": there is none   */
 	const struct jobs_listener *listener;
 	struct jobs_report *report;
 };
@@ -77,8 +81,8 @@ int plan_add(struct plan *p, const struct jobpath *path, struct plan_file **out,
     struct fault *f);
 void plan_sort(struct plan *p);
 
-/* What lies in the folder, and what is remembered of it.  tell: what cannot
- * be part of a job is a trouble; else it is passed over. */
+/* What lies in the folder, and what is remembered of it, after plan_list.
+ * tell: what cannot be part of a job is a trouble; else it is passed over. */
 int plan_walk(struct plan *p, bool tell, struct fault *f);
 int plan_remember(struct plan *p, struct fault *f);
 
@@ -97,6 +101,11 @@ bool plan_is_same(struct plan *p, const struct plan_file *file);
 void plan_path(const struct plan_file *file, struct jobpath *out);
 void plan_key(const struct plan *p, const struct plan_file *file,
     char out[JOBPATH_KEY_MAX + 1]);
+
+/* Is the file here an image as it was made, and no edited copy?  The
+ * catalogue tells, or else the object of the image alone. */
+int plan_is_original(struct plan *p, const struct plan_file *file,
+    bool *original, struct fault *f);
 
 /* The id that a path is the image of ("character_reference/ID.EXT"). */
 bool plan_is_image(

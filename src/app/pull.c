@@ -652,23 +652,17 @@ on_image(void *arg, const struct manifest_file *entry, struct fault *f)
 	return take_in(p, file, entry->image, f);
 }
 
-/* Is it the image itself, and no edited copy?  The object of the image alone
- * tells. */
-static bool
-is_image_itself(struct plan *p, const struct plan_file *file)
+/* One that the manifest does not speak of: an edited copy is no image. */
+static int
+take_in_original(struct plan *p, const struct plan_file *file, struct fault *f)
 {
-	char key[OBJECTS_KEY_SIZE];
-	struct image_id id;
-	enum sniff_kind kind;
-	struct s3_op head;
+	bool original;
 
-	if (!plan_is_image(file, &id, &kind))
-		return false;
-	objects_key(key, &id, &job_id_none, kind);
-	head = S3_OP_INIT(S3_HEAD, key);
-	s3_run(cloud_s3(assets_cloud(p->a)), &head, 1, p->deadline_ms);
-	return head.fault.kind == FAULT_NONE &&
-	       strcmp(head.found_sha256, file->sha256.hex) == 0;
+	if (!file->is_right || file->is_listed)
+		return 0;
+	if (plan_is_original(p, file, &original, f) == -1)
+		return -1;
+	return original ? take_in(p, file, NULL, f) : 0;
 }
 
 /* What was associated after the manifest was written is not in it. */
@@ -681,9 +675,7 @@ take_in_images(struct plan *p, struct view manifest, struct fault *f)
 	if (manifest.n > 0 && manifest_read(manifest, p->job, &reader, f) == -1)
 		return -1;
 	for (i = 0; i < p->n; i++)
-		if (p->files[i].is_right && !p->files[i].is_listed &&
-		    is_image_itself(p, &p->files[i]) &&
-		    take_in(p, &p->files[i], NULL, f) == -1)
+		if (take_in_original(p, &p->files[i], f) == -1)
 			return -1;
 	return 0;
 }
@@ -712,8 +704,8 @@ run(struct plan *p, struct buf *manifest, struct fault *f)
 {
 	bool found;
 
-	if (plan_walk(p, false, f) == -1 || plan_remember(p, f) == -1 ||
-	    plan_list(p, &found, f) == -1)
+	if (plan_walk(p, false, f) == -1 || plan_list(p, &found, f) == -1 ||
+	    plan_remember(p, f) == -1)
 		return -1;
 	if (!found)
 		return fault_in(f, FAULT_ABSENT, "job_id",

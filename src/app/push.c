@@ -122,13 +122,39 @@ is_unchanged(const struct plan_file *file)
 }
 
 /* One that we do not remember may be the same all the same: its object
- * says the digest of its bytes. */
+ * says the digest of its bytes.  An image that only the store has is asked
+ * for whatever its size: the job's own copy may be there. */
 static bool
 is_worth_asking(const struct plan_file *file)
 {
 	return is_ours(file) && !file->is_right && file->is_there &&
-	       file->size_there == file->stamp.size &&
+	       (file->from_store || file->size_there == file->stamp.size) &&
 	       file->sha256.hex[0] != '\0';
+}
+
+/* The job consists of what the bucket has: nobody here has edited it. */
+static void
+take_over(struct plan_file *file, const struct s3_op *there)
+{
+	(void)snprintf(file->sha256.hex, sizeof file->sha256.hex, "%s",
+	    there->found_sha256);
+	file->stamp.size = there->found_size;
+	file->mtime_ns = there->found_mtime_ns;
+}
+
+/* Has the bucket the file's bytes, or those that it is to keep? */
+static bool
+is_there_already(struct plan_file *file, const struct s3_op *there)
+{
+	if (there->fault.kind != FAULT_NONE)
+		return false;
+	if (strcmp(there->found_sha256, file->sha256.hex) == 0)
+		return true;
+	if (!file->from_store ||
+	    strlen(there->found_sha256) != sizeof file->sha256.hex - 1)
+		return false;
+	take_over(file, there);
+	return true;
 }
 
 /* At most BATCH of them. */
@@ -147,14 +173,90 @@ ask(struct plan *p, struct parcel *parcels, size_t n, struct fault *f)
 	}
 	s3_run(cloud_s3(assets_cloud(p->a)), ops, n, p->deadline_ms);
 	for (i = 0; i < n; i++)
-		if (ops[i].fault.kind == FAULT_NONE &&
-		    strcmp(ops[i].found_sha256, parcels[i].file->sha256.hex) ==
-			0) {
+		if (is_there_already(parcels[i].file, &ops[i])) {
 			settle_unchanged(p, parcels[i].file);
 			settled[count++] = parcels[i].file;
-		}
+		} else
+			parcels[i].file->is_other =
+			    ops[i].found_sha256[0] != '\0';
 	free(ops);
 	return plan_keep(p, settled, count, f);
+}
+
+/* --- what must not be replaced --- */
+
+#define FORCE "; --force (over HTTP \"force\": true) replaces it"
+
+static const char edited[] =
+    "the bucket has an edited copy of this image, which this folder never "
+    "had: download the job" FORCE;
+static const char changed_there[] =
+    "another host has persisted the job meanwhile: the bucket has a newer "
+    "version" FORCE;
+
+/*
+ * An image as it was made is no news of this folder, unless the folder has
+ * had the version in the bucket: then somebody has put the image back.
+ */
+static int
+spare_edited(struct plan *p, struct plan_file *file, struct fault *f)
+{
+	const bool differs =
+	    file->is_other || file->size_there != file->stamp.size;
+	bool original = file->from_store;
+	struct fault why = FAULT_INIT;
+
+	if (!is_ours(file) || file->is_right || !file->is_there ||
+	    file->is_seen)
+		return 0;
+	if (!original && differs &&
+	    plan_is_original(p, file, &original, f) == -1)
+		return -1;
+	if (!original)
+		return 0;
+	(void)fault_set(&why, FAULT_CONFLICT, "%s", edited);
+	plan_trouble(p, file, &why);
+	return 0;
+}
+
+static int
+spare_all_edited(struct plan *p, struct fault *f)
+{
+	size_t i;
+
+	for (i = 0; i < p->n && !p->is_forced; i++)
+		if (spare_edited(p, &p->files[i], f) == -1)
+			return -1;
+	return 0;
+}
+
+/* The version that was listed is replaced, and no other. */
+static void
+guard(const struct plan *p, const struct plan_file *file, struct s3_op *op)
+{
+	if (p->is_forced || (file->is_there && file->etag_there[0] == '\0'))
+		return;
+	op->is_guarded = true;
+	op->looks_first = file->is_there;
+	op->if_none_match = !file->is_there;
+	op->if_match = file->is_there ? file->etag_there : NULL;
+}
+
+/* Another host has persisted the job since it was listed: perhaps these very
+ * bytes, or a reply to us was lost. */
+static void
+settle_taken(struct plan *p, struct plan_file *file, const struct s3_op *op)
+{
+	struct fault why = FAULT_INIT;
+
+	if (strcmp(op->found_sha256, file->sha256.hex) == 0) {
+		memcpy(
+		    file->etag_there, op->found_etag, sizeof file->etag_there);
+		settle_unchanged(p, file);
+		return;
+	}
+	(void)fault_set(&why, FAULT_CONFLICT, "%s", changed_there);
+	plan_trouble(p, file, &why);
 }
 
 /* --- sending small files --- */
@@ -179,6 +281,7 @@ plan_op(struct parcel *c)
 	c->op.mtime_ns = file->mtime_ns;
 	c->op.media_type = media_type(c->p->media, file->path);
 	c->op.owner = c;
+	guard(c->p, file, &c->op);
 }
 
 static void
@@ -207,6 +310,10 @@ settle_sent(
 			    "before is in the bucket");
 			plan_trouble(p, file, &changed);
 		}
+		return 0;
+	}
+	if (op->is_taken) {
+		settle_taken(p, file, op);
 		return 0;
 	}
 	if (plan_is_of_all(op->fault.kind)) {
@@ -345,7 +452,9 @@ send_parts(struct giant *g, struct fault *f)
 		.sha256 = &g->file->sha256,
 		.parts = g->parts,
 		.parts_n = g->parts_n,
-		.media_type = media_type(g->p->media, g->file->path) };
+		.media_type = media_type(g->p->media, g->file->path),
+		.replaces = g->file->is_there ? g->file->etag_there : NULL,
+		.is_forced = g->p->is_forced };
 	char id[MULTIPART_ID_MAX + 1];
 
 	if (find_upload(g, id, f) == -1 ||
@@ -415,6 +524,11 @@ send_giants(struct plan *p, struct fault *f)
 		why = FAULT_INIT;
 		if (send_giant(p, file, &why) == 0)
 			continue;
+		if (why.kind == FAULT_CONFLICT && why.field == NULL) {
+			why = FAULT_INIT;
+			(void)fault_set(
+			    &why, FAULT_CONFLICT, "%s", changed_there);
+		}
 		if (plan_is_of_all(why.kind)) {
 			*f = why;
 			return -1;
@@ -564,6 +678,16 @@ has_manifest(struct plan *p, const char *key, const struct buf *text)
 	return same;
 }
 
+/* What arrived is there; which files the job has is the other's word. */
+static void
+tell_taken_manifest(struct plan *p)
+{
+	struct fault why = FAULT_INIT;
+
+	(void)fault_set(&why, FAULT_CONFLICT, "%s", changed_there);
+	plan_trouble_named(p, "manifest.json", &why);
+}
+
 static int
 put_manifest(
     struct plan *p, const char *key, const struct buf *text, struct fault *f)
@@ -577,9 +701,18 @@ put_manifest(
 	op.size = (int64_t)text->len;
 	op.sha256 = &sha256;
 	op.media_type = "application/json";
+	op.is_guarded = !p->is_forced;
+	op.looks_first = p->etag_manifest[0] != '\0';
+	op.if_none_match = !op.looks_first && op.is_guarded;
+	op.if_match = op.looks_first && op.is_guarded ? p->etag_manifest : NULL;
 	s3_run(cloud_s3(assets_cloud(p->a)), &op, 1, p->deadline_ms);
-	if (op.fault.kind == FAULT_NONE)
+	if (op.fault.kind == FAULT_NONE ||
+	    (op.is_taken && strcmp(op.found_sha256, sha256.hex) == 0))
 		return 0;
+	if (op.is_taken) {
+		tell_taken_manifest(p);
+		return 0;
+	}
 	*f = op.fault;
 	return -1;
 }
@@ -635,19 +768,18 @@ push_run(struct plan *p, struct fault *f)
 	bool found;
 	size_t i;
 
-	if (plan_walk(p, true, f) == -1 || include_images(p, f) == -1 ||
-	    plan_remember(p, f) == -1)
+	if (plan_walk(p, true, f) == -1 || include_images(p, f) == -1)
 		return -1;
 	count(p);
 	plan_progress(p, "");
-	if (plan_list(p, &found, f) == -1)
-		return -1;
-	if (hash_all(p, f) == -1)
+	if (plan_list(p, &found, f) == -1 || plan_remember(p, f) == -1 ||
+	    hash_all(p, f) == -1)
 		return -1;
 	for (i = 0; i < p->n; i++)
 		if (is_ours(&p->files[i]) && is_unchanged(&p->files[i]))
 			settle_unchanged(p, &p->files[i]);
 	if (in_batches(p, is_worth_asking, ask, f) == -1 ||
+	    spare_all_edited(p, f) == -1 ||
 	    in_batches(p, is_small, send, f) == -1 || send_giants(p, f) == -1)
 		return -1;
 	sweep_uploads(p);

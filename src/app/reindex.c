@@ -113,6 +113,14 @@ is_among_found(const struct indexing *in, const struct image_id *id)
 	return false;
 }
 
+/* A job's object may be edited: it is the job's whatever its size. */
+static bool
+may_be_ours(const struct object *here, const struct object *there, int64_t size)
+{
+	return here->kind == there->kind &&
+	       (there->job.text[0] != '\0' || objects_may_be(here, size, ""));
+}
+
 static int
 on_key(void *arg, const struct listing_object *object, struct fault *f)
 {
@@ -128,8 +136,7 @@ on_key(void *arg, const struct listing_object *object, struct fault *f)
 	    objects_find(assets_db(in->a), &there.id, &there.job, &known, &here,
 		f) == -1)
 		return -1;
-	if (known &&
-	    (here.kind != there.kind || !objects_may_be(&here, size, ""))) {
+	if (known && !may_be_ours(&here, &there, size)) {
 		in->report->conflicts++;
 		log_event(LOG_WARN, "object is not the local image",
 		    LOG_TEXT("key", key), LOG_NUMBER("bytes", size));

@@ -120,8 +120,9 @@ run_operation(
 	int rc;
 
 	(void)(o->kind == JOBS_PERSIST ? persist_job_assets
-				       : download_job_assets)(
-	    r->assets, &o->job, NULL, &listener, &report, &why);
+				       : download_job_assets)(r->assets,
+	    &o->job, NULL, o->is_forced ? JOBS_FORCE : 0, &listener, &report,
+	    &why);
 	*stays = is_passing(why.kind);
 	log_event(why.kind == FAULT_NONE ? LOG_INFO : LOG_ERROR, "operation",
 	    LOG_TEXT("operation", view_str(o->id.text)),

@@ -19,7 +19,7 @@ struct work {
 	struct upload *upload;
 	struct s3_op op;
 	char key[OBJECTS_KEY_SIZE];
-	char source[OBJECTS_KEY_SIZE];
+	char source[OBJECTS_KEY_SIZE]; /* of the image alone               */
 	char name[STORE_NAME_SIZE];
 	bool is_planned;     /* the bucket was to be asked at all          */
 	bool is_sent;        /* op is to be run                            */
@@ -66,18 +66,17 @@ plan_put(const struct upload_parts *p, struct work *w)
 	w->op.sha256 = &o->sha256;
 	w->op.media_type = sniff_media_type(o->kind);
 	w->op.cache_control = S3_CACHE_CONTROL;
-	w->op.if_none_match = true;
+	w->op.if_none_match = w->op.is_guarded = true;
+	w->op.looks_first = o->job.text[0] != '\0';
 	w->is_sent = need_digest(p, o, &w->upload->fault) == 0;
 }
 
 static void
 plan_copy(struct work *w)
 {
-	const struct object *o = &w->upload->object;
-
-	objects_key(w->source, &o->id, &job_id_none, o->kind);
 	w->op = S3_OP_INIT(S3_COPY, w->key);
 	w->op.source = w->source;
+	w->op.if_none_match = w->op.is_guarded = true;
 	w->is_sent = true;
 }
 
@@ -90,7 +89,9 @@ plan(const struct upload_parts *p, struct work *w)
 	w->is_sent = false;
 	w->upload->fault = FAULT_INIT;
 	w->upload->is_copied = false;
+	w->upload->is_kept = w->upload->is_there = false;
 	objects_key(w->key, &o->id, &o->job, o->kind);
+	objects_key(w->source, &o->id, &job_id_none, o->kind);
 	if (o->job.text[0] != '\0' && o->is_alone_done)
 		plan_copy(w);
 	else if (size_here(p, o) >= 0)
@@ -120,7 +121,8 @@ send_all(const struct upload_parts *p, struct work *works, size_t n,
 			continue;
 		works[i].op = ops[count++];
 		works[i].upload->fault = works[i].op.fault;
-		works[i].upload->is_copied = works[i].op.verb == S3_COPY;
+		works[i].upload->is_copied =
+		    works[i].op.verb == S3_COPY && !works[i].op.is_taken;
 	}
 	free(ops);
 	return 0;
@@ -145,39 +147,69 @@ send_instead(const struct upload_parts *p, struct work *w)
 
 /* --- what is under a key already --- */
 
-/* S3 kept our PUT off, because something is there or was just coming. */
+/* A row that was made from a listing has no digest: the object of the image
+ * alone tells. */
 static bool
-is_taken(const struct work *w)
+needs_original(const struct work *w)
 {
-	return w->op.verb == S3_PUT &&
-	       w->upload->fault.kind == FAULT_CONFLICT &&
-	       (w->op.status == 412 || w->op.status == 409);
+	const struct object *o = &w->upload->object;
+
+	return w->op.is_taken && o->sha256.hex[0] == '\0';
 }
 
-/* The same image is as good as uploaded: another host, or an attempt of ours
- * whose reply was lost, has brought it.  Where there is nothing after all,
- * the refusal of the PUT stands. */
+/* The image's own bytes, or a copy of them: both have its ETag then. */
+static bool
+is_like(const struct s3_op *found, const struct s3_op *original)
+{
+	if (original->fault.kind != FAULT_NONE ||
+	    found->found_size != original->found_size)
+		return false;
+	if (found->found_sha256[0] != '\0' && original->found_sha256[0] != '\0')
+		return strcmp(found->found_sha256, original->found_sha256) == 0;
+	return found->found_etag[0] != '\0' &&
+	       strcmp(found->found_etag, original->found_etag) == 0;
+}
+
+static bool
+is_image(const struct work *w, const struct s3_op *original)
+{
+	if (needs_original(w))
+		return is_like(&w->op, original);
+	return w->op.found_sha256[0] != '\0' &&
+	       objects_may_be(
+		   &w->upload->object, w->op.found_size, w->op.found_sha256);
+}
+
+/*
+ * The same image is as good as uploaded: another host, or an attempt of ours
+ * whose reply was lost, has brought it.  Other bytes in a job are the job's
+ * own, edited copy, which is to be there; but under the key of an image alone
+ * they are a stranger's.
+ */
 static void
-judge_taken(struct work *w, const struct s3_op *head)
+judge_taken(struct work *w, const struct s3_op *original)
 {
 	struct upload *u = w->upload;
+	const bool is_same = is_image(w, original);
+	const bool is_of_job = u->object.job.text[0] != '\0';
+	/* Nobody here knows the image, and it is not there alone. */
+	const bool is_unknown =
+	    needs_original(w) && original->fault.kind != FAULT_NONE;
 
-	if (head->fault.kind == FAULT_ABSENT)
-		return;
-	w->op = *head;
-	u->fault = head->fault;
-	if (head->fault.kind != FAULT_NONE)
-		return;
-	w->is_foreign =
-	    head->found_sha256[0] == '\0' ||
-	    !objects_may_be(&u->object, head->found_size, head->found_sha256);
-	if (w->is_foreign)
+	if (!is_same && !is_of_job) {
+		w->is_foreign = true;
+		u->fault = FAULT_INIT;
 		(void)fault_set(&u->fault, FAULT_CONFLICT, "%s",
-		    head->found_sha256[0] == '\0' ? no_digest : other_bytes);
+		    w->op.found_sha256[0] == '\0' ? no_digest : other_bytes);
+		return;
+	}
+	u->is_there = true;
+	u->is_kept = !is_same && !is_unknown;
+	u->fault = FAULT_INIT;
 }
 
 static int
-ask_taken(const struct upload_parts *p, struct work *works, size_t n,
+judge_all_taken(const struct upload_parts *p, struct work *works, size_t n,
     int64_t deadline_ms, struct fault *f)
 {
 	struct s3_op *heads = calloc(n, sizeof *heads);
@@ -186,14 +218,15 @@ ask_taken(const struct upload_parts *p, struct work *works, size_t n,
 	if (heads == NULL)
 		return fault_set(f, FAULT_MEMORY, "upload");
 	for (i = 0; i < n; i++)
-		if (is_taken(&works[i]))
-			heads[count++] = S3_OP_INIT(S3_HEAD, works[i].key);
+		if (needs_original(&works[i]))
+			heads[count++] = S3_OP_INIT(S3_HEAD, works[i].source);
 	if (count > 0)
 		s3_run(cloud_s3(p->cloud), heads, count, deadline_ms);
 	count = 0;
 	for (i = 0; i < n; i++)
-		if (is_taken(&works[i]))
-			judge_taken(&works[i], &heads[count++]);
+		if (works[i].op.is_taken)
+			judge_taken(&works[i],
+			    needs_original(&works[i]) ? &heads[count++] : NULL);
 	free(heads);
 	return 0;
 }
@@ -389,7 +422,7 @@ run_works(const struct upload_parts *p, struct work *works, size_t n,
 		any |= send_instead(p, &works[i]);
 	if (any && send_all(p, works, n, deadline_ms, f) == -1)
 		return -1;
-	if (ask_taken(p, works, n, deadline_ms, f) == -1)
+	if (judge_all_taken(p, works, n, deadline_ms, f) == -1)
 		return -1;
 	return mourn_sources(p, works, n, deadline_ms, f);
 }
@@ -421,7 +454,8 @@ count_them(const struct work *works, size_t n)
 			continue;
 		metrics_count(
 		    METRICS_UPLOADS, metrics_outcome(u->fault.kind), NULL, 1);
-		if (u->fault.kind == FAULT_NONE && works[i].op.verb == S3_PUT)
+		if (u->fault.kind == FAULT_NONE && works[i].op.verb == S3_PUT &&
+		    !works[i].op.is_taken)
 			metrics_count(METRICS_UPLOADED_BYTES, NULL, NULL,
 			    (uint64_t)works[i].op.size);
 	}
@@ -454,6 +488,52 @@ upload_run(const struct upload_parts *p, struct upload *uploads, size_t n,
 }
 
 /* --- what is there already --- */
+
+static void
+plan_look(struct work *w)
+{
+	const struct object *o = &w->upload->object;
+
+	objects_key(w->key, &o->id, &o->job, o->kind);
+	objects_key(w->source, &o->id, &job_id_none, o->kind);
+	w->op = S3_OP_INIT(S3_HEAD, w->key);
+	w->is_sent = true;
+}
+
+static int
+look(const struct upload_parts *p, struct work *works, size_t n,
+    int64_t deadline_ms, struct fault *f)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		plan_look(&works[i]);
+	if (send_all(p, works, n, deadline_ms, f) == -1)
+		return -1;
+	for (i = 0; i < n; i++)
+		works[i].op.is_taken = works[i].op.fault.kind == FAULT_NONE;
+	return judge_all_taken(p, works, n, deadline_ms, f);
+}
+
+int
+upload_look(const struct upload_parts *p, struct upload *const *uploads,
+    size_t n, int64_t deadline_ms, struct fault *f)
+{
+	struct work *works;
+	size_t i;
+	int rc;
+
+	if (n == 0)
+		return 0;
+	works = calloc(n, sizeof *works);
+	if (works == NULL)
+		return fault_set(f, FAULT_MEMORY, "look at objects");
+	for (i = 0; i < n; i++)
+		works[i].upload = uploads[i];
+	rc = look(p, works, n, deadline_ms, f);
+	free(works);
+	return rc;
+}
 
 /* A job's object is a copy that its pipeline may have edited: that there is
  * one is all there is to ask. */

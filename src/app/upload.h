@@ -4,9 +4,10 @@
  *
  * What came of each stands in the catalogue when a call returns.  An
  * object's bytes are streamed from the store, or, for a job's object whose
- * image is in the bucket alone already, copied inside S3.  A key's bytes
- * never change: nothing that is there is sent over, and what is there
- * already counts as uploaded only when it is the same image.
+ * image is in the bucket alone already, copied inside S3.  Nothing that is
+ * there is ever replaced (aws/guard): what is there already counts as
+ * uploaded when it is the same image; in a job it is kept when it is not,
+ * for it is the job's own copy, edited by its pipeline.
  */
 #ifndef APP_UPLOAD_H
 #define APP_UPLOAD_H
@@ -32,6 +33,9 @@ enum {
 struct upload {
 	struct object object; /* asked; its state afterwards stands in it  */
 	bool is_copied;       /* it was copied inside S3                   */
+	bool is_there;        /* the bucket had an object in the job       */
+	bool is_kept;         /* and that is the job's own copy, which is
+			       * not the image as it was made              */
 	struct fault fault;   /* why it is not DONE                        */
 };
 
@@ -42,13 +46,21 @@ struct upload {
  * attempt: the object waits about as long as it has waited, for a minute and
  * a half at most, and as often as need be.  It is FAILED when its file is
  * gone or has changed, S3 got other bytes than were recorded or holds others
- * under its key, or S3 refuses it for another reason at its
+ * under the key of an image alone, or S3 refuses it for another reason at its
  * UPLOAD_ATTEMPTS_MAX-th attempt or later.  A copy whose source turns out to
  * be gone also puts the source's row right.  Fails itself only when the
  * catalogue or memory does; then what was uploaded will be uploaded again,
  * which changes nothing.
  */
 int upload_run(const struct upload_parts *parts, struct upload *uploads,
+    size_t n, int64_t deadline_ms, struct fault *f);
+
+/*
+ * Asks by HEAD what the bucket has in a job: is_there and is_kept say it;
+ * fault, why there is nothing or S3 did not say.  Their states, and the
+ * catalogue, stay as they are.  Fails itself for want of memory.
+ */
+int upload_look(const struct upload_parts *parts, struct upload *const *uploads,
     size_t n, int64_t deadline_ms, struct fault *f);
 
 /*

@@ -1,5 +1,6 @@
 #include "app/verbs.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "app/access.h"
@@ -76,8 +77,7 @@ judge(const struct asset *assets, size_t n, struct fault *f)
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		if (assets[i].status != ASSET_UPLOADED &&
-		    assets[i].status != ASSET_COPIED)
+		if (!asset_is_in_bucket(&assets[i]))
 			return fault_set(f, FAULT_BUSY, "image %s is %s: %s",
 			    assets[i].id.text,
 			    asset_status_word(assets[i].status),
@@ -96,12 +96,18 @@ print_associated(const struct verbs_line *line, const struct job_id *job,
 		print_line(out, VIEW(""));
 		return;
 	}
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
+		if (assets[i].status == ASSET_KEPT)
+			(void)fprintf(stderr,
+			    "%s: kept: the bucket has the job's own, edited "
+			    "copy\n",
+			    assets[i].id.text);
 		if (assets[i].url.text.len > 0)
 			print_line(out, buf_view(&assets[i].url.text));
 		else
 			buf_fmt(out, "%s: %s\n", assets[i].id.text,
 			    asset_status_word(assets[i].status));
+	}
 }
 
 int

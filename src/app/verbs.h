@@ -19,6 +19,7 @@ struct verbs_line {
 	bool json;
 	bool all;
 	bool markdown;
+	bool force;
 };
 
 /*

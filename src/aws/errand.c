@@ -62,7 +62,7 @@ static const struct verb verbs[] = {
 static const struct verb *
 verb_of(const struct errand *e)
 {
-	return &verbs[e->op->verb];
+	return &verbs[e->is_looking ? S3_HEAD : e->op->verb];
 }
 
 void
@@ -251,9 +251,23 @@ add_properties(const struct errand *e, struct sigv4_field *fields, size_t n,
 	if (op->mtime_ns != 0)
 		mtime_write(room, op->mtime_ns);
 	n = add_field(fields, n, "x-amz-meta-mtime", written(room, from));
-	if (op->if_none_match)
-		n = add_field(fields, n, "if-none-match", VIEW("*"));
 	return add_encryption(fields, n, e->with);
+}
+
+/* The condition of a write.  The ETag stands bare: AWS and MinIO take it
+ * with quotes and without, Ceph answers 412 to a quoted one. */
+static size_t
+add_condition(const struct errand *e, struct sigv4_field *fields, size_t n)
+{
+	const struct s3_op *op = e->op;
+
+	if (e->is_plain)
+		return n;
+	if (op->if_none_match || e->is_new)
+		return add_field(fields, n, "if-none-match", VIEW("*"));
+	if (op->if_match != NULL)
+		n = add_field(fields, n, "if-match", view_str(op->if_match));
+	return n;
 }
 
 static size_t
@@ -268,8 +282,9 @@ add_source(const struct errand *e, struct sigv4_field *fields, size_t n,
 	return add_encryption(fields, n, e->with);
 }
 
+/* What a GET wants of the object. */
 static size_t
-add_conditions(const struct s3_op *op, struct sigv4_field *fields, size_t n,
+add_choice(const struct s3_op *op, struct sigv4_field *fields, size_t n,
     struct buf *room)
 {
 	size_t from = room->len;
@@ -291,17 +306,25 @@ static size_t
 fields_of(const struct errand *e, struct sigv4_field fields[FIELDS_MAX],
     struct buf *room)
 {
+	size_t n = 0;
+
+	if (e->is_looking)
+		return 0;
 	switch (e->op->verb) {
 	case S3_PUT:
+		n = add_properties(e, fields, n, room);
+		return add_condition(e, fields, n);
 	case S3_CREATE:
-		return add_properties(e, fields, 0, room);
+		return add_properties(e, fields, n, room);
 	case S3_COPY:
-		return add_source(e, fields, 0, room);
+		n = add_source(e, fields, n, room);
+		return add_condition(e, fields, n);
 	case S3_GET:
-		return add_conditions(e->op, fields, 0, room);
+		return add_choice(e->op, fields, n, room);
 	case S3_COMPLETE:
-		return add_field(
-		    fields, 0, "content-type", VIEW("application/xml"));
+		n = add_field(
+		    fields, n, "content-type", VIEW("application/xml"));
+		return add_condition(e, fields, n);
 	case S3_HEAD:
 	case S3_DELETE:
 	case S3_PART:
@@ -336,7 +359,7 @@ sign(struct errand *e, const struct sigv4_field *fields, size_t n,
 	const struct bucket_request request = { .method = verb->method,
 		.key = view_str(e->op->key),
 		.query = e->query,
-		.query_n = e->query_n,
+		.query_n = e->is_looking ? 0 : e->query_n,
 		.headers = fields,
 		.headers_n = n,
 		.payload_sha256 = verb->sends ? view_str(e->op->sha256->hex)
@@ -390,7 +413,7 @@ sign_op(struct errand *e, struct fault *f)
 static int
 begin_attempt(struct errand *e, struct fault *f)
 {
-	if (forget_bytes(e, f) == -1 || sign_op(e, f) == -1)
+	if ((!e->is_looking && forget_bytes(e, f) == -1) || sign_op(e, f) == -1)
 		return -1;
 	if (verb_of(e)->sends && e->op->dir != -1 && open_file(e, f) == -1)
 		return -1;
@@ -450,7 +473,7 @@ read_found(struct errand *e)
 	if (!mtime_read(header(e, "x-amz-meta-mtime"), &op->found_mtime_ns))
 		op->found_mtime_ns = 0;
 	op->found_size = -1;
-	if ((op->verb == S3_HEAD || op->verb == S3_GET) &&
+	if ((e->is_looking || op->verb == S3_HEAD || op->verb == S3_GET) &&
 	    !text_number(header(e, "content-length"), &op->found_size))
 		op->found_size = -1;
 }
@@ -460,16 +483,18 @@ verdict_of_reply(const struct errand *e)
 {
 	/* A document that completes an upload was taken as an answer. */
 	const struct buf *body =
-	    e->op->verb == S3_COMPLETE && e->call->status / 100 == 2
+	    verb_of(e) == &verbs[S3_COMPLETE] && e->call->status / 100 == 2
 		? &e->op->reply
 		: &e->call->reply;
-	const struct verdict_reply reply = { .asked = e->asked,
+	const struct verdict_reply reply = {
+		.asked = e->is_looking ? verb_of(e)->asked : e->asked,
 		.status = e->call->status,
 		.body = buf_view(body),
 		.etag = header(e, "etag"),
 		.date = header(e, "date"),
 		.region = header(e, "x-amz-bucket-region"),
-		.request_id = header(e, "x-amz-request-id") };
+		.request_id = header(e, "x-amz-request-id")
+	};
 
 	return verdict_read(&reply);
 }
@@ -580,6 +605,36 @@ errand_begin(struct errand *e, struct http_call *call,
 	ask_about_upload(e);
 	if (verb->sends)
 		give_body(e);
+}
+
+/* The call becomes one of that kind. */
+static void
+take_turn(struct errand *e, bool is_looking)
+{
+	struct s3_op *op = e->op;
+	const struct verb *verb;
+
+	e->is_looking = is_looking;
+	verb = verb_of(e);
+	e->call->method = verb->http;
+	e->call->sink = verb->takes ? take_bytes : NULL;
+	op->found_size = -1;
+	op->found_mtime_ns = 0;
+	op->found_etag[0] = op->found_sha256[0] = op->found_type[0] = '\0';
+}
+
+void
+errand_look(struct errand *e)
+{
+	take_turn(e, true);
+	e->call->follows = false;
+}
+
+void
+errand_write(struct errand *e)
+{
+	take_turn(e, false);
+	e->call->follows = true;
 }
 
 void

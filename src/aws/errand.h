@@ -45,6 +45,14 @@ struct errand {
 	bool refused;     /* by our side: its fault stands                */
 	struct bucket_stamp stamp;
 
+	/* of a guarded write, see aws/guard */
+	bool is_looking; /* the attempt is a HEAD of the key               */
+	bool is_plain;   /* S3 does not know the condition: not sent       */
+	bool is_new;     /* what was to be replaced is gone: the key must
+			  * be free                                        */
+	bool is_refused; /* the condition did not hold, says S3            */
+	struct verdict refusal; /* in these words                          */
+
 	struct verdict verdict; /* once is_read: of the last attempt     */
 	bool is_read;
 	int64_t silent_since_ms; /* no whole reply since; -1: it had one   */
@@ -61,6 +69,10 @@ void errand_begin(struct errand *e, struct http_call *call,
 /* Makes it a question to the bucket: a page of a listing. */
 void errand_list(
     struct errand *e, const struct sigv4_field *query, size_t query_n);
+
+/* The next attempt is a HEAD of the key, or again the write itself. */
+void errand_look(struct errand *e);
+void errand_write(struct errand *e);
 
 /* An attempt has ended: reads its verdict, and what was found into op. */
 void errand_read(struct errand *e);

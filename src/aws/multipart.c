@@ -288,6 +288,26 @@ send_missing(struct put *p, struct fault *f)
 
 /* --- completing --- */
 
+static void
+guard(const struct put *p, struct s3_op *op)
+{
+	const char *replaces = p->file->replaces;
+
+	if (p->file->is_forced || (replaces != NULL && replaces[0] == '\0'))
+		return;
+	op->is_guarded = true;
+	op->if_none_match = replaces == NULL;
+	op->if_match = replaces;
+}
+
+static bool
+is_ours(const struct put *p, const struct s3_op *found)
+{
+	return found->found_size == p->file->size &&
+	       found->found_mtime_ns == p->file->mtime_ns &&
+	       strcmp(found->found_sha256, p->file->sha256->hex) == 0;
+}
+
 /* Is the object there, as it should be?  Its ETag is taken. */
 static bool
 find_object(struct put *p, struct fault *f)
@@ -300,9 +320,7 @@ find_object(struct put *p, struct fault *f)
 	if (op.fault.kind != FAULT_NONE && op.fault.kind != FAULT_ABSENT &&
 	    op.fault.kind != FAULT_DENIED)
 		*f = op.fault;
-	if (op.fault.kind != FAULT_NONE || op.found_size != file->size ||
-	    op.found_mtime_ns != file->mtime_ns ||
-	    strcmp(op.found_sha256, file->sha256->hex) != 0)
+	if (op.fault.kind != FAULT_NONE || !is_ours(p, &op))
 		return false;
 	memcpy(p->etag, op.found_etag, S3_ETAG_MAX);
 	return true;
@@ -344,9 +362,15 @@ send_list(struct put *p, struct buf *list, struct fault *f)
 	op.bytes = buf_view(list);
 	op.sha256 = &digest;
 	op.reply = BUF_INIT(PARTS_REPLY_MAX);
+	guard(p, &op);
 	rc = run(p, &op, f);
 	p->is_void = is_misfit(&op);
-	if (rc == 0)
+	if (rc == -1 && op.is_taken && is_ours(p, &op)) {
+		*f = FAULT_INIT;
+		memcpy(p->etag, op.found_etag, S3_ETAG_MAX);
+		abort_upload(p); /* unless it is what has been completed */
+		rc = 0;
+	} else if (rc == 0)
 		rc = take_etag(p, buf_view(&op.reply), f);
 	buf_fini(&op.reply);
 	return rc;

@@ -32,6 +32,9 @@ struct multipart_file {
 	const struct digest *parts;  /* of each part in turn   */
 	size_t parts_n;              /* multipart_parts of it  */
 	const char *media_type;
+	const char *replaces; /* the ETag of the version that it is to
+			       * replace; NULL: there is none          */
+	bool is_forced;       /* whatever is there is replaced          */
 };
 
 /* What the caller keeps, and hears. */
@@ -56,7 +59,9 @@ struct multipart_keeper {
  * aborted: CONFLICT, field "file", when the file is not, or does not stay,
  * what was said of it; ABSENT, field "file", when it is gone; REMOTE when S3
  * says that the parts do not fit; and what begun() said.  Other failures
- * leave it, to be gone on with.
+ * leave it, to be gone on with: CONFLICT without a field, too, when another
+ * version has come under the key (aws/guard); one of these very bytes is
+ * taken as ours.
  */
 int multipart_put(struct s3 *s, const struct multipart_file *file,
     const char *upload_id, const struct multipart_keeper *keeper,

@@ -54,14 +54,19 @@ struct s3_op {
 	const char *media_type;    /* of a PUT; of a CREATE, which must
 				    * have one                             */
 	const char *cache_control; /* of a PUT or CREATE; NULL: none       */
-	bool if_none_match;        /* PUT: only where there is no object   */
-	int64_t mtime_ns;          /* of a PUT or CREATE: kept as metadata
-				    * (aws/mtime); 0: none                 */
-	const char *source;        /* of a COPY: a key of this bucket      */
-	int64_t range_begin;       /* of a GET: from this byte             */
-	int64_t range_end;         /* of a GET: to this byte; -1: all      */
-	const char *if_match;      /* of a GET: an ETag without quotes, else
-				    * CONFLICT; NULL: any                      */
+	bool if_none_match;        /* of a PUT, COPY, COMPLETE: only where there
+				    * is no object, else CONFLICT                */
+	/* Of a PUT, COPY, COMPLETE with one of the two conditions: what is
+	 * under the key is looked at as well, see aws/guard. */
+	bool is_guarded;
+	bool looks_first;      /* of a guarded PUT: before it is sent  */
+	int64_t mtime_ns;      /* of a PUT or CREATE: kept as metadata
+				* (aws/mtime); 0: none                 */
+	const char *source;    /* of a COPY: a key of this bucket      */
+	int64_t range_begin;   /* of a GET: from this byte             */
+	int64_t range_end;     /* of a GET: to this byte; -1: all      */
+	const char *if_match;  /* of a GET, PUT, COPY, COMPLETE: an ETag
+				* without quotes, else CONFLICT; NULL: any  */
 	const char *upload_id; /* of a PART, PARTS, COMPLETE, ABORT        */
 	int part;              /* of a PART, from 1; of PARTS: the last one
 				* listed before                            */
@@ -78,6 +83,9 @@ struct s3_op {
 
 	/* answered */
 	int status;
+	bool is_taken;      /* guarded, and not done: the key has another
+			     * version than is to be replaced, which is what
+			     * found_ tells of                                  */
 	int64_t found_size; /* HEAD, GET: Content-Length; else -1    */
 	char found_etag[S3_ETAG_MAX]; /* without its quotes                */
 	char found_sha256[65]; /* x-amz-meta-sha256, or ""              */

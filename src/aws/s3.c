@@ -5,9 +5,10 @@
 #include <string.h>
 
 #include "aws/bucket.h"
-#include "aws/errand.h"
+#include "aws/guard.h"
 #include "aws/retry.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/metrics.h"
 #include "net/http.h"
 
@@ -26,6 +27,7 @@ struct s3 {
 	struct errand_with with;
 	struct http *http; /* NULL before the first request */
 	struct retry retry;
+	unsigned plain; /* a bit for each verb whose conditions S3 refuses */
 };
 
 /* An operation of a batch: the errand, and what was tried for it. */
@@ -167,6 +169,57 @@ next_wait(struct task *t)
 	return 0;
 }
 
+/* Is the condition of this verb refused?  Asked once a process. */
+static void
+learn_plain(struct task *t)
+{
+	const struct errand *e = &t->errand;
+	const unsigned bit = 1U << e->op->verb;
+
+	if (e->is_refused || !e->is_plain || (t->s->plain & bit) != 0)
+		return;
+	t->s->plain |= bit;
+	log_event(LOG_WARN, "the storage refuses conditional writes",
+	    LOG_REQUEST(t->s->with.request_id),
+	    LOG_TEXT("operation", view_str(e->word)));
+}
+
+static int64_t
+look_or_write(struct task *t, enum guard_next next)
+{
+	if (next == GUARD_OVER)
+		return HTTP_ENOUGH;
+	if (next == GUARD_LOOK)
+		errand_look(&t->errand);
+	else
+		errand_write(&t->errand);
+	return 0;
+}
+
+/* The next attempt of a guarded write, which may be the HEAD before it. */
+static int64_t
+next_of_guarded(struct task *t)
+{
+	struct errand *e = &t->errand;
+	enum guard_next next;
+	int64_t wait_ms;
+
+	if (e->is_looking)
+		metrics_count(METRICS_S3_REQUESTS, "head",
+		    metrics_outcome(e->verdict.kind), 1);
+	next = guard_judge(e);
+	learn_plain(t);
+	if (next != GUARD_AGAIN)
+		return look_or_write(t, next);
+	wait_ms = next_wait(t);
+	if (wait_ms == HTTP_ENOUGH)
+		return look_or_write(t, guard_give_up(e));
+	if (guard_looks(e))
+		errand_look(e);
+	e->call->follows = false;
+	return wait_ms;
+}
+
 /* A short silence says as much about our patience as about S3. */
 static enum state_storage
 news_of(const struct errand *e)
@@ -241,7 +294,8 @@ judge(const struct http_call *call, void *arg)
 	if (call->waited)
 		return 0;
 	errand_read(e);
-	wait_ms = next_wait(e->owner);
+	wait_ms =
+	    e->op->is_guarded ? next_of_guarded(e->owner) : next_wait(e->owner);
 	if (wait_ms == HTTP_ENOUGH)
 		finish(e->owner);
 	errand_rest(e);
@@ -255,6 +309,7 @@ static void
 forget_answer(struct s3_op *op)
 {
 	op->status = 0;
+	op->is_taken = false;
 	op->attempts = 0;
 	op->found_size = -1;
 	op->found_mtime_ns = 0;
@@ -269,6 +324,10 @@ set_out(struct task *t, struct http_call *call, struct s3 *s, struct s3_op *op)
 	*t = (struct task){ .s = s, .about = op->key };
 	errand_begin(&t->errand, call, &s->with, op);
 	t->errand.owner = t;
+	t->errand.is_plain =
+	    op->is_guarded && (s->plain & (1U << op->verb)) != 0;
+	if (guard_looks(&t->errand))
+		errand_look(&t->errand);
 }
 
 static void

@@ -43,8 +43,8 @@ static const char find_of_job[] =
 static const char list_to_do[] =
     EACH_OPERATION "WHERE " NOT_OVER " ORDER BY state = 'running', serial";
 static const char add[] = "INSERT INTO operations"
-			  " (id, kind, job_id, created_at, updated_at, state)"
-			  " VALUES (?1, ?2, ?3, ?4, ?4, 'queued')";
+			  " (id, kind, job_id, created_at, updated_at, state,"
+			  " result) VALUES (?1, ?2, ?3, ?4, ?4, 'queued', ?5)";
 static const char forget_old[] =
     "DELETE FROM operations WHERE serial IN (SELECT serial FROM operations"
     " WHERE state IN ('done', 'failed') AND updated_at < ?"
@@ -191,6 +191,21 @@ read_names(struct db_query *q, struct jobs_operation *out, struct fault *f)
 	return 0;
 }
 
+/* What is not over has no result yet: there stands how it is to be done,
+ * which the program of the version before passes over. */
+static const char forced[] = "{\"force\":true}";
+
+static void
+read_wish(struct jobs_operation *out)
+{
+	const bool is_over =
+	    out->state == JOBS_DONE || out->state == JOBS_FAILED;
+
+	out->is_forced = !is_over && view_is(buf_view(&out->result), forced);
+	if (!is_over)
+		buf_clear(&out->result);
+}
+
 /* A row of EACH_OPERATION. */
 static int
 read_operation(struct db_query *q, struct jobs_operation *out, struct fault *f)
@@ -206,6 +221,7 @@ read_operation(struct db_query *q, struct jobs_operation *out, struct fault *f)
 	    copy_document(q, 9, &out->result, f) == -1 ||
 	    copy_document(q, 10, &out->error, f) == -1)
 		return -1;
+	read_wish(out);
 	return 0;
 }
 
@@ -238,7 +254,7 @@ forget_oldest(struct db *db, int64_t now_ms, struct fault *f)
 
 static int
 add_operation(struct db *db, enum jobs_kind kind, const struct job_id *job,
-    int64_t now_ms, struct jobs_operation *out, struct fault *f)
+    bool is_forced, int64_t now_ms, struct jobs_operation *out, struct fault *f)
 {
 	struct db_query q = db_ask(db, add);
 	struct image_id id;
@@ -248,6 +264,7 @@ add_operation(struct db *db, enum jobs_kind kind, const struct job_id *job,
 	db_give_text(&q, view_str(jobs_kind_word(kind)));
 	db_give_text(&q, view_str(job->text));
 	db_give_number(&q, now_ms);
+	db_give_text(&q, view_str(is_forced ? forced : ""));
 	if (db_run(&q, f) == -1)
 		return -1;
 	return find_one(db, find, id.text, out, f) == 1 ? 0 : -1;
@@ -265,7 +282,7 @@ refuse_other(const struct jobs_operation *other, struct fault *f)
 /* Inside the caller's transaction. */
 static int
 ask(struct db *db, enum jobs_kind kind, const struct job_id *job,
-    int64_t now_ms, struct jobs_operation *out, struct fault *f)
+    bool is_forced, int64_t now_ms, struct jobs_operation *out, struct fault *f)
 {
 	int rc;
 
@@ -273,20 +290,20 @@ ask(struct db *db, enum jobs_kind kind, const struct job_id *job,
 		return -1;
 	rc = find_one(db, find_of_job, job->text, out, f);
 	if (rc == 0)
-		return add_operation(db, kind, job, now_ms, out, f);
-	if (rc == 1 && out->kind != kind)
+		return add_operation(db, kind, job, is_forced, now_ms, out, f);
+	if (rc == 1 && (out->kind != kind || (is_forced && !out->is_forced)))
 		return refuse_other(out, f);
 	return rc == -1 ? -1 : 0;
 }
 
 int
 jobs_ask(struct db *db, enum jobs_kind kind, const struct job_id *job,
-    int64_t now_ms, struct jobs_operation *out, struct fault *f)
+    bool is_forced, int64_t now_ms, struct jobs_operation *out, struct fault *f)
 {
 	int rc = db_begin(db, f);
 
 	if (rc == 0)
-		rc = ask(db, kind, job, now_ms, out, f);
+		rc = ask(db, kind, job, is_forced, now_ms, out, f);
 	if (db_finish(db, rc, f) == -1)
 		return f->kind == FAULT_CONFLICT
 			   ? -1

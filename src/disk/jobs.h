@@ -39,6 +39,7 @@ struct jobs_operation {
 	enum jobs_kind kind;
 	struct job_id job;
 	enum jobs_state state;
+	bool is_forced; /* known until it is over */
 	struct jobs_progress progress;
 	struct buf result; /* a JSON object, or empty; limit set by INIT  */
 	struct buf error;  /* a JSON object {"error","message"}, or empty */
@@ -54,11 +55,13 @@ void jobs_operation_fini(struct jobs_operation *o);
 /*
  * Asks for an operation; one of the same job and kind that is queued or
  * running is returned instead.  FAULT_CONFLICT, with when to ask again, when
- * one of the other kind is queued or running for the job.  What is over is
+ * one of the other kind is queued or running for the job, or one that is not
+ * forced and this is to be.  What is over is
  * kept for 30 days at least.
  */
 int jobs_ask(struct db *db, enum jobs_kind kind, const struct job_id *job,
-    int64_t now_ms, struct jobs_operation *out, struct fault *f);
+    bool is_forced, int64_t now_ms, struct jobs_operation *out,
+    struct fault *f);
 
 /* FAULT_ABSENT when there is none of that id. */
 int jobs_find(struct db *db, const struct image_id *id,

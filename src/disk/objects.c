@@ -88,7 +88,9 @@ static const char settle[] =
 static const char discover_image[] =
     "INSERT INTO images (id, extension, media_type, bytes, sha256, width,"
     " height, created_at, prompt, model, request_id)"
-    " VALUES (?, ?, ?, ?, ?, 0, 0, ?, '', '', '') ON CONFLICT DO NOTHING";
+    " VALUES (?, ?, ?, ?, ?, 0, 0, ?, '', '', '') ON CONFLICT DO UPDATE"
+    " SET bytes = excluded.bytes, sha256 = excluded.sha256 WHERE bytes = 0"
+    " AND sha256 = '' AND extension = excluded.extension";
 
 /* Nothing when the image is of another kind: this is not its object. */
 static const char discover[] =
@@ -471,12 +473,14 @@ add_discovered_image(
     struct db *db, const struct object *found, int64_t now_ms, struct fault *f)
 {
 	struct db_query q = db_ask(db, discover_image);
+	/* A job's copy may be edited: its bytes tell nothing of the image. */
+	const bool is_image = found->job.text[0] == '\0';
 
 	db_give_text(&q, view_str(found->id.text));
 	db_give_text(&q, view_str(sniff_extension(found->kind)));
 	db_give_text(&q, view_str(sniff_media_type(found->kind)));
-	db_give_number(&q, found->bytes);
-	db_give_text(&q, view_str(found->sha256.hex));
+	db_give_number(&q, is_image ? found->bytes : 0);
+	db_give_text(&q, view_str(is_image ? found->sha256.hex : ""));
 	db_give_number(&q, now_ms);
 	return db_run(&q, f);
 }

@@ -131,7 +131,8 @@ int objects_settle(struct db *db, const struct objects_outcome *outcomes,
  * An object that S3 has though the catalogue did not know: image row (what
  * is not known stays empty or 0) and object row, done and proved.  One that
  * was known becomes done; nothing changes when its image is known as of
- * another kind.
+ * another kind.  A job's object may be edited, so it tells neither size nor
+ * digest of the image; one of the image alone tells what was not known yet.
  */
 int objects_discovered(
     struct db *db, const struct object *found, int64_t now_ms, struct fault *f);

@@ -261,6 +261,31 @@ set_handlers(struct attempt *a)
 	return rc;
 }
 
+/* Asked whenever the request is about to leave: curl repeats one by itself
+ * when a kept connection ends before any answer. */
+static int
+on_request(void *arg, char *host, char *local_host, int port, int local_port)
+{
+	struct attempt *a = arg;
+
+	(void)host, (void)local_host, (void)port, (void)local_port;
+	return a->requests++ == 0 ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+}
+
+static CURLcode
+set_once(struct attempt *a)
+{
+	CURLcode rc;
+
+	if (!a->call->follows)
+		return CURLE_OK;
+	a->requests = 0;
+	rc = curl_easy_setopt(a->easy, CURLOPT_PREREQFUNCTION, on_request);
+	if (rc == CURLE_OK)
+		rc = curl_easy_setopt(a->easy, CURLOPT_PREREQDATA, a);
+	return rc;
+}
+
 static CURLcode
 set_watch(struct attempt *a)
 {
@@ -398,6 +423,8 @@ attempt_open(struct attempt *a, int64_t left_ms)
 	if (rc == CURLE_OK)
 		rc = set_watch(a);
 	if (rc == CURLE_OK)
+		rc = set_once(a);
+	if (rc == CURLE_OK)
 		rc = set_headers(a, left_ms);
 	if (rc == CURLE_OK)
 		rc = set_body(a);
@@ -416,7 +443,8 @@ attempt_was_dead(const struct attempt *a, CURLcode rc)
 {
 	long connects = 1;
 
-	if (!a->setup->keep || a->call->fault.kind != FAULT_NONE ||
+	if (!a->setup->keep || a->call->follows ||
+	    a->call->fault.kind != FAULT_NONE ||
 	    (rc != CURLE_SEND_ERROR && rc != CURLE_RECV_ERROR))
 		return false;
 	(void)curl_easy_getinfo(a->easy, CURLINFO_NUM_CONNECTS, &connects);

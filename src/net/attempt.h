@@ -35,6 +35,7 @@ struct attempt {
 	int64_t moved;              /* bytes of both bodies ... */
 	int64_t moved_ms;           /* ... and since when it is so many */
 	bool in_head;               /* of a reply that is not 1xx */
+	int requests; /* so often it has left, of one that follows */
 };
 
 /* Makes the attempt ready to be sent, with left_ms (at least 1) to its end.

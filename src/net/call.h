@@ -55,6 +55,10 @@ struct http_call {
 	 */
 	int (*prepare)(struct http_call *call);
 	void *owner; /* of the call: for source, sink, prepare and judge */
+	/* The attempt goes on from the reply to the one before: it takes a
+	 * kept connection, and is not repeated behind the judge's back when
+	 * that breaks. */
+	bool follows;
 
 	/* answered */
 	int status;               /* 0: no reply; set also when it was cut    */

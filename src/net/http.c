@@ -218,7 +218,7 @@ start(struct batch *b, struct transfer *t)
 	if (t->ended)
 		return;
 	call->attempts++;
-	t->attempt.fresh = call->attempts > 1;
+	t->attempt.fresh = call->attempts > 1 && !call->follows;
 	send_off(b, t);
 }
 

@@ -16,8 +16,9 @@
  *
  * Where they are kept, from call to call and run to run, a request whose
  * kept connection broke before any answer is repeated at once, as the same
- * attempt; a later attempt takes a new connection; replies are HTTP/1.1 and
- * arrive as they are stored, since no compression is asked for.
+ * attempt; a later attempt takes a new connection, but for one that follows
+ * (net/call); replies are HTTP/1.1 and arrive as they are stored, since no
+ * compression is asked for.
  */
 #ifndef NET_HTTP_H
 #define NET_HTTP_H

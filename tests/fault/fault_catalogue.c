@@ -274,7 +274,7 @@ live_with_a_job(struct db *db, struct fault *f)
 	enum step done = SETTLED;
 	bool found = false;
 
-	if (jobs_ask(db, JOBS_PERSIST, &job, NOW, &o, f) == 0)
+	if (jobs_ask(db, JOBS_PERSIST, &job, false, NOW, &o, f) == 0)
 		done = ASKED;
 	if (done == ASKED && jobs_take(db, NOW, &o, &lease, &found, f) == 0)
 		done = BEGUN;
@@ -423,7 +423,7 @@ check_job(struct db *db, const char *root, enum step done)
 	CHECK(done >= SETTLED || count(root, "operations") == 0);
 	CHECK(jobs_upload_find(db, "k", &found, &upload, &f) == 0);
 	CHECK(done < SENDING || found);
-	CHECK(jobs_ask(db, JOBS_PERSIST, &job, NOW, &o, &f) == 0);
+	CHECK(jobs_ask(db, JOBS_PERSIST, &job, false, NOW, &o, &f) == 0);
 	CHECK(done < OVER || o.serial == 2);
 	CHECK(jobs_take(db, NOW, &o, &lease, &found, &f) == 0 && found);
 	CHECK(remember_files(db, &f) == 0);

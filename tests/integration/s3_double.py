@@ -75,6 +75,8 @@ OBJECT_QUERY = KNOWN_QUERY | {"response-" + name for name in STANDARD}
 LIST_QUERY = KNOWN_QUERY | {
     "list-type", "prefix", "delimiter", "max-keys", "start-after",
     "continuation-token", "encoding-type"}
+UPLOADS_QUERY = KNOWN_QUERY | {"uploads", "prefix"}
+CONDITIONS = ("honours", "refuses", "ignores")
 PHASES = ("accept", "headers", "body", "reply", "status", "content")
 REQUEST_TIMEOUT = (400, "RequestTimeout", "Your socket connection to the "
                    "server was not read from or written to within the "
@@ -223,6 +225,8 @@ def bad_manners(request: Request, size: int) -> Iterator[str]:
     for name in names & {"content-type", "content-md5"} if signed else ():
         if name not in signed[1].split(";"):
             yield f"{name} is not signed"
+    if request.method != "GET" and '"' in (request.header("if-match") or ""):
+        yield "If-Match with quotes, which Ceph takes for another ETag"
     if request.method == "PUT" and \
             request.header("x-amz-content-sha256") == UNSIGNED:
         yield "PUT with an unsigned payload, over http"
@@ -597,16 +601,29 @@ def store(double: "S3Double", request: Request, data: bytes,
     return objects[request.key]
 
 
+def check_conditions(double: "S3Double", request: Request):
+    """The conditions of a write, as this server takes them."""
+    free, version = map(request.header, ("if-none-match", "if-match"))
+    if double.conditions == "ignores" or (free is None and version is None):
+        return
+    need(double.conditions == "honours" and free in (None, "*")
+         and None in (free, version), 501, "NotImplemented", "A header you "
+         "provided implies functionality that is not implemented.",
+         Header="If-None-Match" if version is None else "If-Match")
+    there = double.buckets[request.bucket].objects.get(request.key)
+    need(free is None or there is None, 412, "PreconditionFailed", "At least "
+         "one of the pre-conditions you specified did not hold",
+         Condition="If-None-Match")
+    need(version is None or there, 404, "NoSuchKey",
+         "The specified key does not exist.", Key=request.key)
+    need(version is None or version.strip('"') == there.etag, 412,
+         "PreconditionFailed", "At least one of the pre-conditions you "
+         "specified did not hold", Condition="If-Match")
+
+
 def put_object(double: "S3Double", request: Request) -> Reply:
     """PutObject."""
-    condition = request.header("if-none-match")
-    need(condition in (None, "*"), 501, "NotImplemented", "A header you "
-         "provided implies functionality that is not implemented.",
-         Header="If-None-Match")
-    need(condition is None or request.key
-         not in double.buckets[request.bucket].objects, 412,
-         "PreconditionFailed", "At least one of the pre-conditions you "
-         "specified did not hold", Condition="If-None-Match")
+    check_conditions(double, request)
     headers, metadata = described_in(request)
     stored = store(double, request, request.body, headers, metadata)
     return Reply(200, {"ETag": f'"{stored.etag}"'} | encryption(headers))
@@ -628,6 +645,7 @@ def copy_object(double: "S3Double", request: Request) -> Reply:
          or directive == "REPLACE", 400, "InvalidRequest", "This copy "
          "request is illegal because it is trying to copy an object to "
          "itself without changing the object's metadata.")
+    check_conditions(double, request)
     found = find(double, bucket, key)
     wanted = request.header("x-amz-copy-source-if-match")
     need(wanted is None or wanted.strip('"') == found.etag, 412,
@@ -795,9 +813,19 @@ def contents(name: str, stored: StoredObject) -> str:
                     leaf("StorageClass", "STANDARD"), "</Contents>"])
 
 
+def list_uploads(double: "S3Double", request: Request) -> Reply:
+    """ListMultipartUploads: there never is one."""
+    assert request.bucket in double.buckets
+    return Reply(200, {}, document(
+        "ListMultipartUploadsResult", leaf("Bucket", request.bucket),
+        leaf("IsTruncated", "false")), True)
+
+
 def operation(request: Request) -> Callable[["S3Double", Request], Reply]:
     """What a request asks for; what we do not know is not ignored."""
-    known = OBJECT_QUERY if request.key else LIST_QUERY
+    uploads = not request.key and "uploads" in request.query
+    known = OBJECT_QUERY if request.key else UPLOADS_QUERY if uploads \
+        else LIST_QUERY
     extra = set(request.query) - known or {
         name for name in request.names("x-amz-") - KNOWN_HEADERS
         if not name.startswith("x-amz-meta-")}
@@ -807,7 +835,8 @@ def operation(request: Request) -> Callable[["S3Double", Request], Reply]:
     put = copy_object if request.header("x-amz-copy-source") else put_object
     table = {"PUT": put, "GET": get_object, "HEAD": get_object,
              "DELETE": delete_object} if request.key else {
-                 "GET": list_objects, "HEAD": head_bucket}
+                 "GET": list_uploads if uploads else list_objects,
+                 "HEAD": head_bucket}
     need(request.method in table, 405, "MethodNotAllowed", "The specified "
          "method is not allowed against this resource.")
     return table[request.method]
@@ -1179,8 +1208,9 @@ class S3Double:
 
     Path style as `url`/bucket, virtual host style as bucket.host of any of
     `domains`.  Its settings are attributes that may change at any time:
-    `clock_shift` (seconds that its clock is ahead), `may_list`, `page_size`
-    and `keys`; `forget` sets them back.
+    `clock_shift` (seconds that its clock is ahead), `may_list`, `page_size`,
+    `keys`, and `conditions` (what it does with If-Match and If-None-Match of
+    a write: one of CONDITIONS); `forget` sets them back.
     """
 
     def __init__(self, bucket: str = BUCKET, region: str = REGION,
@@ -1205,6 +1235,7 @@ class S3Double:
         self.clock_shift = 0.0
         self.may_list = True
         self.page_size = PAGE_MAX
+        self.conditions = CONDITIONS[0]
         self.keys = {self.access_key: Keys(self.secret_key,
                                            self.session_token)}
         self.tokens: dict[str, str] = {}

@@ -27,6 +27,7 @@
 	REPLY(status, headers "Connection: close\r\n",                         \
 	    "<Error>" inside "</Error>")
 #define CODE(status, code) ERROR(status, "", "<Code>" code "</Code>")
+#define NOTHING REPLY("404 N", "Connection: close\r\n", "")
 #define COPIED                                                                 \
 	REPLY("200 OK", "Connection: close\r\n",                               \
 	    "<CopyObjectResult><ETag>e7</ETag></CopyObjectResult>")

@@ -50,7 +50,7 @@ ask_at(struct fixture *p, enum jobs_kind kind, const char *name, int64_t now_ms)
 	const struct job_id job = job_of(name);
 	struct fault f = FAULT_INIT;
 
-	must(jobs_ask(p->db, kind, &job, now_ms, &o, &f), &f);
+	must(jobs_ask(p->db, kind, &job, false, now_ms, &o, &f), &f);
 	assert_int_equal(o.kind, kind);
 	assert_string_equal(o.job.text, name);
 	assert_string_equal(buf_str(&o.result), "");
@@ -147,7 +147,7 @@ an_operation_is_found_as_it_was_asked_for(void **state)
 	struct fault f = FAULT_INIT;
 
 	open_it(p);
-	must(jobs_ask(p->db, JOBS_DOWNLOAD, &job, NOW, &asked, &f), &f);
+	must(jobs_ask(p->db, JOBS_DOWNLOAD, &job, false, NOW, &asked, &f), &f);
 	assert_int_equal(strlen(asked.id.text), 36);
 	open_again(p);
 	must(jobs_find(p->db, &asked.id, &found, &f), &f);
@@ -239,7 +239,8 @@ the_other_kind_is_refused_as_long_as_one_is_not_over(void **state)
 
 	open_it(p);
 	(void)ask(p, "job-1");
-	assert_int_equal(jobs_ask(p->db, JOBS_DOWNLOAD, &job, NOW, &o, &f), -1);
+	assert_int_equal(
+	    jobs_ask(p->db, JOBS_DOWNLOAD, &job, false, NOW, &o, &f), -1);
 	assert_int_equal(f.kind, FAULT_CONFLICT);
 	assert_int_equal(f.retry_after_s, 5);
 	assert_string_equal(
@@ -247,7 +248,8 @@ the_other_kind_is_refused_as_long_as_one_is_not_over(void **state)
 	assert_true(view_has(view_str(f.details), "operation "));
 	(void)take_into(p, &o, &lease);
 	f = FAULT_INIT;
-	assert_int_equal(jobs_ask(p->db, JOBS_DOWNLOAD, &job, NOW, &o, &f), -1);
+	assert_int_equal(
+	    jobs_ask(p->db, JOBS_DOWNLOAD, &job, false, NOW, &o, &f), -1);
 	assert_string_equal(
 	    f.text, "a persist_job_assets of the job is running");
 	settle(p, &o, JOBS_DONE, "{}", "");

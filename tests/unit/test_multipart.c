@@ -155,7 +155,8 @@ set_up(void **state)
 		.sha256 = &whole,
 		.parts = digests,
 		.parts_n = PARTS,
-		.media_type = "video/mp4" };
+		.media_type = "video/mp4",
+		.is_forced = true }; /* what is there is no matter */
 	begins = refuse_at = parts_heard = 0;
 	arrived = 0;
 	return 0;
@@ -394,6 +395,77 @@ an_upload_that_was_completed_unheard_is_done(void **state)
 	must_put("");
 	assert_int_equal(begins, 1);
 	assert_int_equal(server.requests, 6);
+}
+
+/* --- what is under the key already --- */
+
+#define WHOLE                                                                  \
+	LISTED(PART("1", FIRST, "e1") PART("2", FIRST, "e2")                   \
+		PART("3", "5", "e3"))
+#define ANOTHER "HTTP/1.1 200 OK\r\nETag: \"e7\"\r\nContent-Length: 5\r\n\r\n"
+
+/* It goes on with an upload whose parts are all there. */
+static int
+complete_over(const char *replaces)
+{
+	file.is_forced = false;
+	file.replaces = replaces;
+	return put("old");
+}
+
+static void
+a_completion_comes_right_after_a_look_at_the_key(void **state)
+{
+	(void)state;
+	PLAY({ .reply = WHOLE }, { .reply = NOTHING }, { .reply = COMPLETED });
+	assert_int_equal(complete_over(NULL), 0);
+	assert_int_equal(server.requests, 3);
+	assert_non_null(strstr(server.request[1], HEAD));
+	assert_non_null(strstr(server.request[2], "if-none-match: *"));
+	PLAY({ .reply = WHOLE }, { .reply = ANOTHER }, { .reply = COMPLETED });
+	assert_int_equal(complete_over("e7"), 0);
+	assert_non_null(strstr(server.request[2], "if-match: e7\r\n"));
+}
+
+static void
+another_version_under_the_key_is_not_replaced(void **state)
+{
+	(void)state;
+	PLAY({ .reply = WHOLE }, { .reply = ANOTHER });
+	assert_int_equal(complete_over(NULL), -1);
+	assert_int_equal(fault.kind, FAULT_CONFLICT);
+	assert_null(fault.field);
+	PLAY({ .reply = WHOLE }, { .reply = ANOTHER });
+	assert_int_equal(complete_over("e6"), -1);
+	assert_int_equal(fault.kind, FAULT_CONFLICT);
+	assert_int_equal(server.requests, 2); /* nor is it aborted */
+}
+
+static void
+a_server_without_conditions_is_looked_at_again(void **state)
+{
+	(void)state;
+	PLAY({ .reply = WHOLE }, { .reply = NOTHING },
+	    { .reply = CODE("501 N", "NotImplemented") }, { .reply = NOTHING },
+	    { .reply = COMPLETED });
+	assert_int_equal(complete_over(NULL), 0);
+	assert_int_equal(server.requests, 5);
+	assert_null(strstr(server.request[4], "if-none-match"));
+}
+
+static void
+a_completion_whose_reply_is_lost_is_found(void **state)
+{
+	static char there[512];
+
+	(void)state;
+	(void)snprintf(there, sizeof there,
+	    THERE("33554437", "%s", "1577836800.000000007"), whole.hex);
+	PLAY({ .reply = WHOLE }, { .reply = NOTHING }, { .reset = true },
+	    { .reply = there }, { .reply = NO_UPLOAD });
+	assert_int_equal(complete_over(NULL), 0);
+	assert_string_equal(etag, "whole-3");
+	assert_int_equal(server.requests, 5);
 }
 
 static void
@@ -722,6 +794,10 @@ main(void)
 		TEST(a_part_beyond_the_last_has_no_place),
 		TEST(an_upload_that_is_gone_is_begun_anew),
 		TEST(an_upload_that_was_completed_unheard_is_done),
+		TEST(a_completion_comes_right_after_a_look_at_the_key),
+		TEST(another_version_under_the_key_is_not_replaced),
+		TEST(a_server_without_conditions_is_looked_at_again),
+		TEST(a_completion_whose_reply_is_lost_is_found),
 		TEST(another_object_under_the_key_is_not_taken_for_ours),
 		TEST(an_answer_without_an_etag_is_asked_after),
 		TEST(what_was_lost_with_an_upload_is_taken_back),

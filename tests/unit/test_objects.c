@@ -841,7 +841,7 @@ what_the_bucket_has_becomes_known(void **state)
 	assert_int_equal(
 	    peek(p, "SELECT count(*) FROM images WHERE id = 'cat' AND"
 		    " extension = 'png' AND media_type = 'image/png' AND"
-		    " bytes = 99 AND sha256 = '' AND width = 0 AND height = 0"
+		    " bytes = 0 AND sha256 = '' AND width = 0 AND height = 0"
 		    " AND created_at = 1000000 AND prompt = '' AND model = ''"
 		    " AND seed IS NULL AND request_id = ''"),
 	    1);
@@ -852,6 +852,28 @@ what_the_bucket_has_becomes_known(void **state)
 		    " AND key ="
 		    " 'videos/job/intermediate/character_reference/cat.png'"),
 	    1);
+}
+
+static void
+only_an_object_of_the_image_alone_tells_its_size(void **state)
+{
+	struct object o = {
+		.id = id_of("cat"), .kind = SNIFF_PNG, .bytes = 77
+	};
+	struct fixture *p = *state;
+	struct fault f = FAULT_INIT;
+
+	open_it(p);
+	o.job = job_of("job"); /* perhaps edited */
+	must(objects_discovered(p->db, &o, NOW, &f), &f);
+	assert_int_equal(find(p, "cat", "").bytes, 0);
+	o.job = job_id_none;
+	o.bytes = 99;
+	must(objects_discovered(p->db, &o, NOW, &f), &f);
+	assert_int_equal(find(p, "cat", "job").bytes, 99);
+	o.bytes = 98; /* it is known by now */
+	must(objects_discovered(p->db, &o, NOW, &f), &f);
+	assert_int_equal(find(p, "cat", "").bytes, 99);
 }
 
 static void
@@ -1343,6 +1365,7 @@ main(void)
 		TEST(a_verification_puts_back_what_is_no_longer_there),
 		TEST(outcomes_are_kept_all_or_none),
 		TEST(what_the_bucket_has_becomes_known),
+		TEST(only_an_object_of_the_image_alone_tells_its_size),
 		TEST(what_waits_or_failed_and_is_discovered_is_done),
 		TEST(what_was_proved_longest_ago_is_verified_first),
 		TEST(a_probe_is_for_what_was_proved_last),
