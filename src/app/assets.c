@@ -9,6 +9,7 @@
 #include "app/intake.h"
 #include "app/lookup.h"
 #include "aws/sigv4.h"
+#include "base/share.h"
 #include "base/clock.h"
 #include "base/metrics.h"
 
@@ -410,6 +411,14 @@ first_of(struct association *as, const struct asset *asset)
 	return first;
 }
 
+/* A folder in which we may not write takes no copy of any image. */
+static bool
+stops_them_all(const struct association *as, const struct fault *f)
+{
+	return f->kind == FAULT_CATALOGUE || f->kind == FAULT_MEMORY ||
+	       (f->kind == FAULT_CONFLICT && !share_may_write(as->folder));
+}
+
 /* Goes through the images; only what stops them all is a failure. */
 static int
 gather(struct association *as, struct fault *f)
@@ -420,8 +429,7 @@ gather(struct association *as, struct fault *f)
 		if (first_of(as, out) != out ||
 		    associate_one(as, out, &out->fault) == 0)
 			continue;
-		if (out->fault.kind == FAULT_CATALOGUE ||
-		    out->fault.kind == FAULT_MEMORY) {
+		if (stops_them_all(as, &out->fault)) {
 			*f = out->fault;
 			return -1;
 		}

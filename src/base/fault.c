@@ -79,6 +79,14 @@ fault_sys(struct fault *f, enum fault_kind kind, const char *fmt, ...)
 }
 
 int
+fault_disk(struct fault *f, const char *doing, const char *name)
+{
+	if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)
+		return fault_sys(f, FAULT_FULL, "%s", doing);
+	return fault_sys(f, FAULT_DISK, "%s %s", doing, name);
+}
+
+int
 fault_in(struct fault *f, enum fault_kind kind, const char *field,
     const char *fmt, ...)
 {
