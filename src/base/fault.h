@@ -44,6 +44,9 @@ int fault_sys(struct fault *f, enum fault_kind kind, const char *fmt, ...)
  */
 int fault_disk(struct fault *f, const char *doing, const char *name);
 
+/* Does that errno say that a disk, quota or file size is used up? */
+bool fault_is_full(int error);
+
 /* The same as fault_set, naming the input field at fault (a literal). */
 int fault_in(struct fault *f, enum fault_kind kind, const char *field,
     const char *fmt, ...) __attribute__((format(printf, 4, 5)));
