@@ -121,7 +121,7 @@ $(B)/bench/%: tests/bench/%.c
 	@$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< -lfcgi
 
 # A fault test refuses what it wraps: see tests/fault/refuse.h.
-WRAP := malloc calloc realloc write fsync syncfs renameat2
+WRAP := malloc calloc realloc write fsync syncfs mkdirat renameat2
 $(B)/fault/%: tests/fault/%.c $(B)/lib.a
 	@mkdir -p $(@D)
 	@$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(B)/lib.a $(LIBS) \

@@ -37,8 +37,8 @@ advise(struct finding *it)
  * user writes in, and the other way round. */
 struct trial {
 	const char *jobs;
-	char by_service[64];
-	char by_member[64];
+	char by_service[NAME_MAX / 2];
+	char by_member[NAME_MAX];
 };
 
 static int

@@ -434,9 +434,12 @@ walk_closed_folders(struct place *p)
 		return 1;
 	if (!view_is(buf_view(&s.files), "open unreadable z/last "))
 		return 2;
-	if (!view_is(buf_view(&s.refused),
-		"closed: cannot be entered: Permission denied\n"
-		"names-only/in: cannot be looked at: Permission denied\n"))
+	if (!view_has(buf_view(&s.refused), "closed: nobody may not read ") ||
+	    !view_has(buf_view(&s.refused), "/closed (") ||
+	    !view_has(buf_view(&s.refused), " 0000): run ") ||
+	    !view_has(buf_view(&s.refused), "names-only/in: nobody may ") ||
+	    !view_has(buf_view(&s.refused), "/names-only (") ||
+	    !view_has(buf_view(&s.refused), " 0444): run "))
 		return 3;
 	return 0;
 }
