@@ -350,3 +350,29 @@ def test_jobs_folder_makes_it_right_and_all_below_it(host):
     assert (host.job / "new").stat().st_mode & 0o2070 == 0o2070
     again = host.as_root("jobs-folder", host.jobs)
     assert again.returncode == 0 and ", 0 of them changed" in again.stdout
+
+
+def shared_jobs(done: subprocess.CompletedProcess) -> dict:
+    """What the doctor says of them."""
+    return {one["name"]: one for one in json.loads(done.stdout)["checks"]
+            }["shared jobs"]
+
+
+def test_the_doctor_judges_by_the_modes_what_it_cannot_try(host):
+    seen = shared_jobs(host.charref("doctor", "--json"))
+    assert seen["state"] == "warning", seen
+    assert "no default ACL" in seen["found"]
+    assert "judged by its modes" in seen["found"]
+    assert HELP in seen["remedy"]
+    host.share()
+    assert shared_jobs(host.charref("doctor", "--json"))["state"] == "ok"
+    host.pipeline(f"mkdir {JOB}; chmod g-w {JOB}")
+    for done in (host.charref("doctor", "--json"),
+                 host.as_root("doctor", "--json")):
+        seen = shared_jobs(done)
+        assert seen["state"] == "warning", seen
+        must_name(seen["found"] + seen["remedy"], host.job, "2750")
+    host.jobs.chmod(0o750)
+    seen = shared_jobs(host.charref("doctor", "--json"))
+    assert (seen["state"], seen["remedy"]) == ("ok", None)
+    assert "not shared" in seen["found"]

@@ -760,6 +760,7 @@ static int
 read_closed(struct place *p)
 {
 	static const char *const names[] = { "closed/in", "unreadable" };
+	static const char *const obstacles[] = { "/closed (", "/unreadable (" };
 	struct tree_stamp stamp;
 	struct jobpath path;
 	struct fault f;
@@ -771,8 +772,8 @@ read_closed(struct place *p)
 		f = FAULT_INIT;
 		if (tree_read(p->tree, &path, &fd, &stamp, &f) == 0)
 			return 1;
-		if (f.kind != FAULT_DISK ||
-		    !view_has(view_str(f.text), names[i]))
+		if (f.kind != FAULT_CONFLICT ||
+		    !view_has(view_str(f.text), obstacles[i]))
 			return 2;
 	}
 	return 0;
