@@ -169,7 +169,7 @@ $(B)/bench/%: tests/bench/%.c
 	$(LINK) $< -lfcgi
 
 # A fault test refuses what it wraps: see tests/fault/refuse.h.
-WRAP := malloc calloc realloc write fsync syncfs renameat2
+WRAP := malloc calloc realloc write fsync syncfs mkdirat renameat2
 $(B)/fault/%: tests/fault/%.c $(B)/lib.a
 	$(LINK) $< $(B)/lib.a $(LIBS) $(WRAP:%=-Wl,--wrap=%)
 

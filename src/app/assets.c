@@ -9,6 +9,7 @@
 #include "app/intake.h"
 #include "app/lookup.h"
 #include "aws/sigv4.h"
+#include "base/share.h"
 #include "base/clock.h"
 #include "base/metrics.h"
 
@@ -404,12 +405,19 @@ copy_to_job(struct association *as, const struct upload *u, struct fault *f)
 	return rc == 0 ? 0 : fault_while(f, "copy into the job's folder");
 }
 
+/* A folder in which we may not write takes no copy of any image. */
+static bool
+stops_them_all(const struct association *as, const struct fault *f)
+{
+	return f->kind == FAULT_CATALOGUE || f->kind == FAULT_MEMORY ||
+	       (f->kind == FAULT_CONFLICT && !share_may_write(as->folder));
+}
+
 /* Only what stops all of them is a failure; else the asset has its fault. */
 static int
-settle_trouble(struct asset *out, struct fault *f)
+settle_trouble(const struct association *as, struct asset *out, struct fault *f)
 {
-	if (out->fault.kind == FAULT_CATALOGUE ||
-	    out->fault.kind == FAULT_MEMORY) {
+	if (stops_them_all(as, &out->fault)) {
 		*f = out->fault;
 		return -1;
 	}
@@ -513,7 +521,7 @@ find_all(struct association *as, struct fault *f)
 	for (out = as->out; out < as->out + as->n; out++)
 		if (first_of(as, out) == out &&
 		    find_one(as, out, &out->fault) == -1 &&
-		    settle_trouble(out, f) == -1)
+		    settle_trouble(as, out, f) == -1)
 			return -1;
 	return 0;
 }
@@ -532,7 +540,7 @@ gather(struct association *as, struct fault *f)
 		struct wanted *w = &as->wanted[i];
 
 		if (bring_to_folder(as, w, &w->out->fault) == -1) {
-			if (settle_trouble(w->out, f) == -1)
+			if (settle_trouble(as, w->out, f) == -1)
 				return -1;
 		} else if (w->upload.object.state == OBJECTS_DONE &&
 			   as->a->cloud != NULL)

@@ -8,6 +8,7 @@
 #include "app/doctor.h"
 #include "app/jobverbs.h"
 #include "app/listverbs.h"
+#include "app/sharing.h"
 #include "app/start.h"
 #include "app/verbs.h"
 #include "base/secret.h"
@@ -55,6 +56,8 @@ static const struct verb verbs[] = {
 	{ "verify-job", jobverbs_verify, JSON, 2, 2,
 	    "verify-job JOB FOLDER [--json]",
 	    "compare a job's folder with its manifest and the bucket" },
+	{ "jobs-folder", sharing_verb, 0, 1, 1, "jobs-folder FOLDER",
+	    "let the group write in a folder of jobs and all below it" },
 	{ "ls", listverbs_list, JOB | JSON, 0, 0, "ls [--job JOB] [--json]",
 	    "the images, or those of a job, the newest last" },
 	{ "show", listverbs_show, JSON, 1, 1, "show IMAGE [--json]",

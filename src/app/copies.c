@@ -7,9 +7,8 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/share.h"
 #include "disk/store.h"
-
-enum { FOLDER_MODE = 0750 };
 
 /* *dir becomes the folder `name` in it, which is made when it is missing;
  * a link is not followed. */
@@ -18,9 +17,9 @@ enter(int *dir, const char *name, struct fault *f)
 {
 	int next;
 
-	if (mkdirat(*dir, name, FOLDER_MODE) == -1 && errno != EEXIST)
-		return fault_sys(f, errno == ENOSPC ? FAULT_FULL : FAULT_DISK,
-		    "make the job's folder %s", name);
+	if (share_mkdir(*dir, name) == -1 && errno != EEXIST)
+		return share_fault(
+		    f, *dir, name, SHARE_WRITE, "make the job's folder");
 	if (file_sync_folder(*dir, f) == -1) /* its maker may have died */
 		return -1;
 	next =
@@ -29,8 +28,8 @@ enter(int *dir, const char *name, struct fault *f)
 		return fault_set(f, FAULT_CONFLICT,
 		    "the job's folder cannot be used: %s is no folder", name);
 	if (next == -1)
-		return fault_sys(
-		    f, FAULT_DISK, "open the job's folder %s", name);
+		return share_fault(
+		    f, *dir, name, SHARE_READ, "open the job's folder");
 	(void)close(*dir);
 	*dir = next;
 	return 0;
@@ -56,14 +55,25 @@ sweep(int dir)
 	(void)closedir(list);
 }
 
+static int
+open_base(int *dir, const char *base, struct fault *f)
+{
+	if (file_make_jobs_folders(base, f) == -1)
+		return -1;
+	*dir = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*dir == -1)
+		return share_fault(
+		    f, AT_FDCWD, base, SHARE_READ, "open the folder");
+	return 0;
+}
+
 int
 copies_open(
     int *dir, const char *base, const struct job_id *job, struct fault *f)
 {
 	int at = -1;
 
-	if (file_make_folders(base, f) == -1 ||
-	    file_open_folder(base, &at, f) == -1)
+	if (open_base(&at, base, f) == -1)
 		return -1;
 	if ((job == NULL || enter(&at, job->text, f) == 0) &&
 	    enter(&at, COPIES_FOLDER, f) == 0) {
@@ -88,7 +98,7 @@ copies_find(int dir, const struct image_id *id, enum sniff_kind kind,
 		return fault_set(f, FAULT_CONFLICT,
 		    "%s in the job's folder is no regular file", name);
 	if (!*found && errno != ENOENT)
-		return fault_sys(f, FAULT_DISK, "look at %s", name);
+		return share_fault(f, dir, name, SHARE_READ, "look at");
 	return 0;
 }
 
@@ -99,18 +109,21 @@ copies_put(int dir, const struct image_id *id, enum sniff_kind kind,
 	struct file_draft draft = FILE_DRAFT_INIT;
 	struct fault why = FAULT_INIT;
 	char name[STORE_NAME_SIZE];
-	bool found;
+	bool found = false;
 	int rc = -1;
 
 	store_name(name, id, kind);
-	if (file_draft_open(&draft, dir, &why) == 0 &&
+	if (file_draft_open_jobs(&draft, dir, &why) == 0 &&
 	    file_draft_write(&draft, bytes, &why) == 0)
 		rc = file_draft_publish(&draft, name, &why);
 	file_draft_fini(&draft);
 	if (rc == 0)
 		return 0;
-	if (why.kind == FAULT_CONFLICT) /* somebody was faster */
-		return copies_find(dir, id, kind, &found, f);
+	if (why.kind == FAULT_CONFLICT && /* another process was faster? */
+	    copies_find(dir, id, kind, &found, f) == -1)
+		return -1;
+	if (found)
+		return 0;
 	*f = why;
 	return -1;
 }

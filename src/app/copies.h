@@ -4,7 +4,8 @@
  * Real copies, for the pipeline edits them: a file that is there already
  * stays as it is.  The folder that jobs lie in is the administrator's or
  * the operator's, whose links are followed; below it none is, so that
- * nothing outside is ever touched.
+ * nothing outside is ever touched.  The folders may be shared with the
+ * pipeline's user (base/share).
  */
 #ifndef APP_COPIES_H
 #define APP_COPIES_H
@@ -18,8 +19,8 @@
 /*
  * Opens base/job/COPIES_FOLDER (job NULL: base/COPIES_FOLDER), making what
  * is missing and removing the drafts of the dead.  *dir is the caller's.
- * FAULT_CONFLICT when a link, or something that is no folder, is in the way;
- * FAULT_DISK, FAULT_FULL.
+ * FAULT_CONFLICT when a link, or something that is no folder, is in the way, or
+ * a folder in which we may not write; FAULT_DISK, FAULT_FULL.
  */
 int copies_open(
     int *dir, const char *base, const struct job_id *job, struct fault *f);

@@ -8,6 +8,7 @@
 
 #include "app/doctor_catalogue.h"
 #include "app/doctor_cloud.h"
+#include "app/doctor_jobs.h"
 #include "app/doctor_local.h"
 #include "app/doctor_model.h"
 #include "app/doctor_nginx.h"
@@ -34,6 +35,7 @@ static const struct check {
 	{ "image folder", "data folder", doctor_images },
 	{ "run folder", "settings", doctor_run_folder },
 	{ "jobs folder", "settings", doctor_jobs_folder },
+	{ "shared jobs", "jobs folder", doctor_shared_jobs },
 	{ "disk", "data folder", doctor_disk },
 	{ "catalogue", "data folder", doctor_catalogue },
 	{ "rows and files", "catalogue", doctor_rows },

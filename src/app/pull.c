@@ -209,11 +209,7 @@ write_all(int fd, struct view bytes, int64_t at, struct fault *f)
 		if (n == -1 && errno == EINTR)
 			continue;
 		if (n == -1)
-			return fault_sys(f,
-			    errno == ENOSPC || errno == EDQUOT || errno == EFBIG
-				? FAULT_FULL
-				: FAULT_DISK,
-			    "write");
+			return fault_disk(f, "write", "the file");
 		bytes.p += n;
 		bytes.n -= (size_t)n;
 		at += n;

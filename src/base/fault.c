@@ -78,6 +78,20 @@ fault_sys(struct fault *f, enum fault_kind kind, const char *fmt, ...)
 	return -1;
 }
 
+bool
+fault_is_full(int error)
+{
+	return error == ENOSPC || error == EDQUOT || error == EFBIG;
+}
+
+int
+fault_disk(struct fault *f, const char *doing, const char *name)
+{
+	if (fault_is_full(errno))
+		return fault_sys(f, FAULT_FULL, "%s", doing);
+	return fault_sys(f, FAULT_DISK, "%s %s", doing, name);
+}
+
 int
 fault_in(struct fault *f, enum fault_kind kind, const char *field,
     const char *fmt, ...)

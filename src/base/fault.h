@@ -23,7 +23,7 @@ struct fault {
 	const char *field;  /* a literal: the input at fault, or NULL */
 	const char *remedy; /* a literal: what to do, or NULL        */
 	int retry_after_s;  /* when to come back; 0: nothing to say   */
-	char text[240];
+	char text[480];
 	char details[512]; /* what was got, or whose words; may be "" */
 };
 
@@ -36,6 +36,16 @@ int fault_set(struct fault *f, enum fault_kind kind, const char *fmt, ...)
 /* The same, with ": " and the meaning of errno appended. */
 int fault_sys(struct fault *f, enum fault_kind kind, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+
+/*
+ * What errno says of work on a file: FAULT_FULL when disk, quota or a limit of
+ * its size is used up, in a text that clients may read and that names no file;
+ * FAULT_DISK for all else.
+ */
+int fault_disk(struct fault *f, const char *doing, const char *name);
+
+/* Does that errno say that a disk, quota or file size is used up? */
+bool fault_is_full(int error);
 
 /* The same as fault_set, naming the input field at fault (a literal). */
 int fault_in(struct fault *f, enum fault_kind kind, const char *field,

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/share.h"
 
 enum {
 	DRAFT_TRIES = 100,
@@ -19,15 +20,6 @@ enum {
 	SECRET_MODE = 0600,
 	FOLDER_MODE = 0750
 };
-
-/* Clients may read the text of FAULT_FULL, so that one names no file. */
-static int
-failed(struct fault *f, const char *doing, const char *name)
-{
-	if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)
-		return fault_sys(f, FAULT_FULL, "%s", doing);
-	return fault_sys(f, FAULT_DISK, "%s %s", doing, name);
-}
 
 static int
 open_mode(int dir, const char *name, int flags, mode_t mode)
@@ -46,22 +38,41 @@ open_at(int dir, const char *name, int flags)
 	return open_mode(dir, name, flags, FILE_MODE);
 }
 
+/* A job's files may be for two users, in folders that are not ours. */
+static int
+failed_in(
+    struct fault *f, int dir, const char *doing, const char *name, bool is_jobs)
+{
+	return is_jobs ? share_fault(f, dir, name, SHARE_WRITE, doing)
+		       : fault_disk(f, doing, name);
+}
+
+static int
+create_file(
+    int dir, const char *name, mode_t mode, bool is_jobs, struct fault *f)
+{
+	const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW;
+	const int fd = is_jobs ? share_create(dir, name, flags)
+			       : open_mode(dir, name, flags, mode);
+
+	if (fd == -1)
+		(void)failed_in(f, dir, "create", name, is_jobs);
+	return fd;
+}
+
 /* Makes the draft's file, under a name of 96 random bits. */
 static int
-create(struct file_draft *d, int dir, mode_t mode, struct fault *f)
+create(
+    struct file_draft *d, int dir, mode_t mode, bool is_jobs, struct fault *f)
 {
 	(void)snprintf(d->name, sizeof d->name,
 	    FILE_DRAFT_PREFIX "%08x%08x%08x", clock_chance(UINT32_MAX),
 	    clock_chance(UINT32_MAX), clock_chance(UINT32_MAX));
 	d->dir = dir;
-	d->fd = open_mode(
-	    dir, d->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
-	if (d->fd == -1) {
-		(void)failed(f, "create", d->name);
+	d->fd = create_file(dir, d->name, mode, is_jobs, f);
+	if (d->fd == -1)
 		d->name[0] = '\0';
-		return -1;
-	}
-	return 0;
+	return d->fd == -1 ? -1 : 0;
 }
 
 /*
@@ -82,19 +93,20 @@ lock_new(int fd)
 }
 
 static int
-open_draft(struct file_draft *d, int dir, mode_t mode, struct fault *f)
+open_draft(
+    struct file_draft *d, int dir, mode_t mode, bool is_jobs, struct fault *f)
 {
 	int locked, tries;
 
 	MUST(d->fd == -1 && d->name[0] == '\0');
 	for (tries = 0; tries < DRAFT_TRIES; tries++) {
-		if (create(d, dir, mode, f) == -1)
+		if (create(d, dir, mode, is_jobs, f) == -1)
 			return -1;
 		locked = lock_new(d->fd);
 		if (locked == 1)
 			return 0;
 		if (locked == -1)
-			(void)failed(f, "lock", d->name);
+			(void)fault_disk(f, "lock", d->name);
 		file_draft_fini(d);
 		if (locked == -1)
 			return -1;
@@ -105,7 +117,13 @@ open_draft(struct file_draft *d, int dir, mode_t mode, struct fault *f)
 int
 file_draft_open(struct file_draft *d, int dir, struct fault *f)
 {
-	return open_draft(d, dir, FILE_MODE, f);
+	return open_draft(d, dir, FILE_MODE, false, f);
+}
+
+int
+file_draft_open_jobs(struct file_draft *d, int dir, struct fault *f)
+{
+	return open_draft(d, dir, SHARE_FILE_MODE, true, f);
 }
 
 /* After a failure the draft can only be finished: without its descriptor
@@ -129,7 +147,7 @@ file_draft_write(struct file_draft *d, struct view bytes, struct fault *f)
 		if (n == -1 && errno == EINTR)
 			continue;
 		if (n == -1) {
-			(void)failed(f, "write", d->name);
+			(void)fault_disk(f, "write", d->name);
 			return give_up(d);
 		}
 		bytes.p += n;
@@ -159,14 +177,14 @@ file_draft_publish(struct file_draft *d, const char *name, struct fault *f)
 {
 	MUST(d->fd != -1);
 	if (fsync(d->fd) == -1) {
-		(void)failed(f, "sync", d->name);
+		(void)fault_disk(f, "sync", d->name);
 		return give_up(d);
 	}
 	if (rename_new(d, name) == -1) {
 		if (errno == EEXIST)
 			(void)fault_set(f, FAULT_CONFLICT, "the name is taken");
 		else
-			(void)failed(f, "rename to", name);
+			(void)fault_disk(f, "rename to", name);
 		return give_up(d);
 	}
 	return 0;
@@ -187,9 +205,9 @@ static int
 rename_over(struct file_draft *d, const char *name, struct fault *f)
 {
 	if (fsync(d->fd) == -1)
-		return failed(f, "sync", d->name);
+		return fault_disk(f, "sync", d->name);
 	if (renameat2(d->dir, d->name, d->dir, name, 0) == -1)
-		return failed(f, "rename to", name);
+		return fault_disk(f, "rename to", name);
 	d->name[0] = '\0';
 	return 0;
 }
@@ -198,7 +216,7 @@ int
 file_replace(int dir, const char *name, struct view secret, struct fault *f)
 {
 	struct file_draft d = FILE_DRAFT_INIT;
-	int rc = open_draft(&d, dir, SECRET_MODE, f);
+	int rc = open_draft(&d, dir, SECRET_MODE, false, f);
 
 	if (rc == 0)
 		rc = file_draft_write(&d, secret, f);
@@ -281,18 +299,19 @@ sync_parent(int dir, bool made)
 
 /* Makes, when it is missing, the folder `name` in *dir; *dir becomes it. */
 static int
-step_into(int *dir, const char *name, struct fault *f)
+step_into(int *dir, const char *name, bool is_jobs, struct fault *f)
 {
-	const bool made = mkdirat(*dir, name, FOLDER_MODE) == 0;
+	const bool made = (is_jobs ? share_mkdir(*dir, name)
+				   : mkdirat(*dir, name, FOLDER_MODE)) == 0;
 	int next;
 
 	if (!made && errno != EEXIST)
-		return failed(f, "make the folder", name);
+		return failed_in(f, *dir, "make the folder", name, is_jobs);
 	if (sync_parent(*dir, made) == -1)
-		return failed(f, "sync the folder of", name);
+		return failed_in(f, *dir, "sync the folder of", name, is_jobs);
 	next = open_at(*dir, name, O_PATH | O_DIRECTORY);
 	if (next == -1)
-		return failed(f, "enter the folder", name);
+		return failed_in(f, *dir, "enter the folder", name, is_jobs);
 	(void)close(*dir);
 	*dir = next;
 	return 0;
@@ -313,8 +332,8 @@ next_name(const char **path, char name[NAME_MAX + 2])
 	return n > 0;
 }
 
-int
-file_make_folders(const char *path, struct fault *f)
+static int
+make_folders(const char *path, bool is_jobs, struct fault *f)
 {
 	int dir =
 	    open_at(AT_FDCWD, path[0] == '/' ? "/" : ".", O_PATH | O_DIRECTORY);
@@ -323,11 +342,23 @@ file_make_folders(const char *path, struct fault *f)
 	int rc = 0;
 
 	if (dir == -1)
-		return failed(f, "make folders of", path);
+		return fault_disk(f, "make folders of", path);
 	while (rc == 0 && next_name(&rest, name))
-		rc = step_into(&dir, name, f);
+		rc = step_into(&dir, name, is_jobs, f);
 	(void)close(dir);
 	return rc;
+}
+
+int
+file_make_folders(const char *path, struct fault *f)
+{
+	return make_folders(path, false, f);
+}
+
+int
+file_make_jobs_folders(const char *path, struct fault *f)
+{
+	return make_folders(path, true, f);
 }
 
 int
@@ -336,7 +367,7 @@ file_open_folder(const char *path, int *dir, struct fault *f)
 	const int fd = open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
 
 	if (fd == -1)
-		return failed(f, "open the folder", path);
+		return fault_disk(f, "open the folder", path);
 	*dir = fd;
 	return 0;
 }
@@ -345,7 +376,7 @@ int
 file_sync_folder(int dir, struct fault *f)
 {
 	if (fsync(dir) == -1)
-		return failed(f, "sync", "a folder");
+		return fault_disk(f, "sync", "a folder");
 	return 0;
 }
 
@@ -388,7 +419,7 @@ read_open(
 	if (got == (ssize_t)size && read_full(fd, &more, 1) == 0)
 		return 0;
 	if (got == -1)
-		return failed(f, "read", name);
+		return fault_disk(f, "read", name);
 	return fault_set(f, FAULT_DISK, "%s changed while it was read", name);
 }
 
@@ -404,10 +435,10 @@ read_at(int dir, const char *name, int flags, struct buf *out, struct fault *f)
 	if (fd == -1) {
 		if (errno == ENOENT || errno == ELOOP)
 			return fault_set(f, FAULT_ABSENT, "no such file");
-		return failed(f, "open", name);
+		return fault_disk(f, "open", name);
 	}
 	if (fstat(fd, &st) == -1)
-		(void)failed(f, "look at", name);
+		(void)fault_disk(f, "look at", name);
 	else if (!S_ISREG(st.st_mode))
 		(void)fault_set(f, FAULT_ABSENT, "no such file");
 	else
@@ -456,7 +487,7 @@ file_free_space(int dir, int64_t *bytes, int64_t *files, struct fault *f)
 	struct statvfs vfs;
 
 	if (fstatvfs(dir, &vfs) == -1)
-		return failed(f, "ask for free space in", "a folder");
+		return fault_disk(f, "ask for free space in", "a folder");
 	if (vfs.f_frsize > 0 && vfs.f_bavail > INT64_MAX / vfs.f_frsize)
 		*bytes = INT64_MAX;
 	else
@@ -487,13 +518,13 @@ file_lease_take(struct file_lease *l, int dir, const char *name, int64_t at,
 	*held = false;
 	l->fd = open_at(dir, name, O_RDWR | O_CREAT | O_NOFOLLOW);
 	if (l->fd == -1)
-		return failed(f, "open", name);
+		return fault_disk(f, "open", name);
 	if (fcntl(l->fd, F_OFD_SETLK, &one_byte) == 0) {
 		*held = true;
 		return 0;
 	}
 	if (errno != EAGAIN && errno != EACCES)
-		rc = failed(f, "lock", name);
+		rc = fault_disk(f, "lock", name);
 	file_lease_fini(l);
 	return rc;
 }

@@ -31,6 +31,10 @@ struct file_draft {
 /* Full disks, quotas and inodes are FAULT_FULL; all else is FAULT_DISK. */
 int file_draft_open(struct file_draft *d, int dir, struct fault *f);
 
+/* The same for a file of a job, which base/share makes: FAULT_CONFLICT, too,
+ * when we may not write in the folder. */
+int file_draft_open_jobs(struct file_draft *d, int dir, struct fault *f);
+
 /*
  * Writes the whole of bytes.  A draft is written once: after a failure it
  * can only be finished (a second fsync after a failed one lies).
@@ -62,6 +66,10 @@ void file_sweep_drafts(int dir);
 
 /* Makes the folder and its missing parents, 0750, each one durable. */
 int file_make_folders(const char *path, struct fault *f);
+
+/* The same for the folder of a job, as base/share makes them.  FAULT_CONFLICT,
+ * too, when we may not. */
+int file_make_jobs_folders(const char *path, struct fault *f);
 
 /* Opens a folder for the calls above.  The descriptor is the caller's. */
 int file_open_folder(const char *path, int *dir, struct fault *f);

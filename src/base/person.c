@@ -12,7 +12,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { STATUS_MAX = 8 << 10, RECORD_MAX = 16 << 10 };
+enum {
+	STATUS_MAX = 8 << 10,
+	RECORD_MAX = 16 << 10,
+	USERS_MAX = 10000 /* looked at, where a directory has very many */
+};
 
 /* --- who --- */
 
@@ -41,6 +45,24 @@ person_of_uid(struct person *out, uid_t uid)
 	}
 	*out = (struct person){ .uid = uid, .gid = (gid_t)-1 };
 	(void)snprintf(out->name, sizeof out->name, "%lu", (unsigned long)uid);
+}
+
+const char *
+person_owners(char out[PERSON_OWNERS_SIZE], const struct stat *st)
+{
+	struct group group, *found = NULL;
+	char record[RECORD_MAX], name[PERSON_NAME_SIZE];
+	struct person owner;
+
+	person_of_uid(&owner, st->st_uid);
+	(void)snprintf(name, sizeof name, "%lu", (unsigned long)st->st_gid);
+	if (getgrgid_r(st->st_gid, &group, record, sizeof record, &found) ==
+		0 &&
+	    found != NULL)
+		(void)snprintf(name, sizeof name, "%s", group.gr_name);
+	(void)snprintf(out, PERSON_OWNERS_SIZE, "%s:%s %04o", owner.name, name,
+	    (unsigned)st->st_mode & 07777);
+	return out;
 }
 
 bool
@@ -108,6 +130,33 @@ person_of_process(struct person *out, pid_t pid)
 	return read_status(out, text);
 }
 
+static bool
+has_group(const struct person *p, gid_t gid)
+{
+	int i;
+
+	for (i = 0; i < p->groups_n; i++)
+		if (p->groups[i] == gid)
+			return true;
+	return p->gid == gid;
+}
+
+size_t
+person_members(gid_t gid, struct person *out, size_t max)
+{
+	const struct passwd *pw;
+	size_t n = 0;
+	int left = USERS_MAX;
+
+	setpwent();
+	while (n < max && left-- > 0 && (pw = getpwent()) != NULL) {
+		take(&out[n], pw);
+		n += pw->pw_uid != 0 && has_group(&out[n], gid);
+	}
+	endpwent();
+	return n;
+}
+
 bool
 person_is_us(const struct person *p)
 {
@@ -132,17 +181,6 @@ person_act_as(const struct person *p, struct fault *f)
 }
 
 /* --- by the modes --- */
-
-static bool
-has_group(const struct person *p, gid_t gid)
-{
-	int i;
-
-	for (i = 0; i < p->groups_n; i++)
-		if (p->groups[i] == gid)
-			return true;
-	return p->gid == gid;
-}
 
 bool
 person_may(const struct person *p, const struct stat *st, int what)
@@ -170,23 +208,17 @@ struct way {
 static int
 obstacle(const struct way *w, const char *path, int what, struct fault *f)
 {
-	struct person owner;
-	struct group group, *found = NULL;
-	char record[RECORD_MAX];
+	char owners[PERSON_OWNERS_SIZE];
 	struct stat st;
 
 	if (stat(path, &st) == -1)
 		return fault_sys(
 		    f, FAULT_DENIED, "%s cannot see %s", w->p->name, path);
-	person_of_uid(&owner, st.st_uid);
-	(void)getgrgid_r(st.st_gid, &group, record, sizeof record, &found);
-	return fault_set(f, FAULT_DENIED, "%s may not %s %s (%s:%s %04o)",
-	    w->p->name,
+	return fault_set(f, FAULT_DENIED, "%s may not %s %s (%s)", w->p->name,
 	    what == PERSON_PASS    ? "pass"
 	    : what == PERSON_WRITE ? "connect to"
 				   : "read",
-	    path, owner.name, found == NULL ? "?" : group.gr_name,
-	    (unsigned)st.st_mode & 07777);
+	    path, person_owners(owners, &st));
 }
 
 static bool

@@ -14,7 +14,11 @@
 
 #include "base/fault.h"
 
-enum { PERSON_GROUPS_MAX = 64, PERSON_NAME_SIZE = 33 };
+enum {
+	PERSON_GROUPS_MAX = 64,
+	PERSON_NAME_SIZE = 33,
+	PERSON_OWNERS_SIZE = 2 * PERSON_NAME_SIZE + 8
+};
 
 struct person {
 	uid_t uid;
@@ -28,6 +32,12 @@ struct person {
  * user of that name: false when there is none. */
 void person_of_uid(struct person *out, uid_t uid);
 bool person_named(struct person *out, const char *name);
+
+/* "OWNER:GROUP MODE" of a file, names where there are any: out. */
+const char *person_owners(char out[PERSON_OWNERS_SIZE], const struct stat *st);
+
+/* The users whose group that is, root excepted; at most max: how many. */
+size_t person_members(gid_t gid, struct person *out, size_t max);
 
 /* Whose process it is, with the groups that it has: false when it is gone. */
 bool person_of_process(struct person *out, pid_t pid);

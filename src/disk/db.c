@@ -159,12 +159,6 @@ struct db {
 	int stop_fd;
 };
 
-static bool
-is_full(int error)
-{
-	return error == ENOSPC || error == EDQUOT || error == EFBIG;
-}
-
 /* What somebody can do about it, or NULL. */
 static const char *
 remedy_of(int kind)
@@ -193,8 +187,8 @@ remedy_of(int kind)
 static int
 refused(struct db *db, int rc, struct fault *f)
 {
-	const bool full =
-	    is_full(errno) || is_full(sqlite3_system_errno(db->sqlite));
+	const bool full = fault_is_full(errno) ||
+			  fault_is_full(sqlite3_system_errno(db->sqlite));
 	const int kind = rc & 0xff; /* the rest is SQLite's finer reason */
 
 	if (f->kind != FAULT_NONE)

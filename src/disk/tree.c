@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/share.h"
 
 enum {
-	FOLDER_MODE = 0750,
 	NS_PER_S = 1000000000,
 	/* The longest path and one name more, of any system's length: what
 	 * does not fit is cut, and still too long for a path. */
@@ -23,15 +23,6 @@ enum {
 struct tree {
 	int dir; /* owned */
 };
-
-/* Clients may read the text of FAULT_FULL, so that one names no file. */
-static int
-failed(struct fault *f, const char *doing, const char *name)
-{
-	if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)
-		return fault_sys(f, FAULT_FULL, "%s", doing);
-	return fault_sys(f, FAULT_DISK, "%s %s", doing, name);
-}
 
 static int
 open_at(int dir, const char *name, int flags)
@@ -47,14 +38,14 @@ open_at(int dir, const char *name, int flags)
 static int
 open_root(struct tree *t, const char *path, bool make, struct fault *f)
 {
-	if (make && file_make_folders(path, f) == -1)
+	if (make && file_make_jobs_folders(path, f) == -1)
 		return -1;
 	t->dir = open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
 	if (t->dir != -1)
 		return 0;
 	if (errno == ENOENT || errno == ENOTDIR)
 		return fault_set(f, FAULT_ABSENT, "no such folder: %s", path);
-	return failed(f, "open the folder", path);
+	return share_fault(f, AT_FDCWD, path, SHARE_READ, "open the folder");
 }
 
 int
@@ -197,7 +188,7 @@ refuse(struct walk *w, const struct fault *why)
 /* What the system says of the entry at hand (errno): one that vanished is
  * none; what we lack ourselves is no matter of the entry. */
 static int
-refuse_sys(struct walk *w, const char *doing)
+refuse_sys(struct walk *w, int dir, const char *name, const char *doing)
 {
 	struct fault why = FAULT_INIT;
 
@@ -207,7 +198,7 @@ refuse_sys(struct walk *w, const char *doing)
 		return fault_sys(w->f, FAULT_MEMORY, "walk the tree");
 	if (errno == EMFILE || errno == ENFILE)
 		return fault_sys(w->f, FAULT_DISK, "walk the tree");
-	(void)fault_sys(&why, FAULT_DISK, "%s", doing);
+	(void)share_fault(&why, dir, name, SHARE_READ, doing);
 	return refuse(w, &why);
 }
 
@@ -226,8 +217,9 @@ list_names(struct walk *w, DIR *list, struct names *names)
 	if (errno == 0)
 		return sort_names(names, w->f);
 	names->n = 0;
-	return w->way[0] == '\0' ? failed(w->f, "list", "the tree")
-				 : refuse_sys(w, "cannot be listed");
+	return w->way[0] == '\0'
+		   ? fault_disk(w->f, "list", "the tree")
+		   : refuse_sys(w, dirfd(list), "", "cannot list it");
 }
 
 static const char *
@@ -280,7 +272,7 @@ walk_entry(struct walk *w, int dir, const char *name)
 	struct stat st;
 
 	if (look_at(dir, name, &st) == -1)
-		return refuse_sys(w, "cannot be looked at");
+		return refuse_sys(w, dir, name, "cannot look at");
 	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
 		return refuse_kind(w, st.st_mode);
 	if (jobpath_parse(&path, view_str(w->way), w->visitor->job, &why) == -1)
@@ -340,7 +332,7 @@ walk_folder(struct walk *w, int dir, const char *name)
 	int rc;
 
 	if (list == NULL)
-		return refuse_sys(w, "cannot be entered");
+		return refuse_sys(w, dir, name, "cannot enter");
 	rc = walk_list(w, list);
 	(void)closedir(list);
 	return rc;
@@ -353,7 +345,7 @@ open_own_list(const struct tree *t, struct fault *f)
 	DIR *list = open_list(t->dir, ".");
 
 	if (list == NULL)
-		(void)failed(f, "list", "the tree");
+		(void)share_fault(f, t->dir, "", SHARE_READ, "list the tree");
 	return list;
 }
 
@@ -380,7 +372,7 @@ own_folder(const struct tree *t, struct fault *f)
 	const int dir = fcntl(t->dir, F_DUPFD_CLOEXEC, 0);
 
 	if (dir == -1)
-		(void)failed(f, "open", "the tree");
+		(void)fault_disk(f, "open", "the tree");
 	return dir;
 }
 
@@ -413,13 +405,13 @@ next_folder(const char **path, char name[JOBPATH_NAME_MAX + 1])
 }
 
 /* What the system says of a way that is not there, as against one that it
- * does not let us go. */
+ * does not let us go, at `name` in dir. */
 static int
-no_way(struct fault *f, const struct jobpath *path)
+no_way(struct fault *f, int dir, const char *name)
 {
 	if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP)
 		return fault_set(f, FAULT_ABSENT, "no such file");
-	return failed(f, "open", path->text);
+	return share_fault(f, dir, name, SHARE_READ, "open");
 }
 
 /*
@@ -451,7 +443,7 @@ tree_read(struct tree *t, const struct jobpath *path, int *fd,
     struct tree_stamp *stamp, struct fault *f)
 {
 	char folder[JOBPATH_NAME_MAX + 1];
-	const char *rest = path->text;
+	const char *rest = path->text, *name = folder;
 	int dir = own_folder(t, f);
 	struct stat st;
 	int rc = 0;
@@ -460,12 +452,14 @@ tree_read(struct tree *t, const struct jobpath *path, int *fd,
 		return -1;
 	while (rc == 0 && next_folder(&rest, folder))
 		rc = enter(&dir, folder, O_PATH);
-	if (rc == 0)
-		rc = open_regular(dir, rest, fd, &st);
+	if (rc == 0) {
+		name = rest;
+		rc = open_regular(dir, name, fd, &st);
+	}
 	if (rc == 0)
 		*stamp = stamp_of(&st);
 	else
-		(void)no_way(f, path);
+		(void)no_way(f, dir, name);
 	(void)close(dir);
 	return rc;
 }
@@ -476,14 +470,15 @@ tree_read(struct tree *t, const struct jobpath *path, int *fd,
 static int
 step_into(int *dir, const char *name, struct fault *f)
 {
-	if (mkdirat(*dir, name, FOLDER_MODE) == -1 && errno != EEXIST)
-		return failed(f, "make the folder", name);
+	if (share_mkdir(*dir, name) == -1 && errno != EEXIST)
+		return share_fault(
+		    f, *dir, name, SHARE_WRITE, "make the folder");
 	if (enter(dir, name, O_RDONLY) == 0)
 		return 0;
 	if (errno == ENOTDIR || errno == ELOOP)
 		return fault_set(f, FAULT_CONFLICT,
 		    "a link or a file is where the folder %s must be", name);
-	return failed(f, "enter the folder", name);
+	return share_fault(f, *dir, name, SHARE_READ, "enter the folder");
 }
 
 static int
@@ -511,7 +506,9 @@ check_place(const struct tree_draft *d, struct fault *f)
 	struct stat st;
 
 	if (look_at(d->dir, d->name, &st) == -1)
-		return errno == ENOENT ? 0 : failed(f, "look at", d->name);
+		return errno == ENOENT ? 0
+				       : share_fault(f, d->dir, d->name,
+					     SHARE_READ, "look at");
 	if (S_ISREG(st.st_mode))
 		return 0;
 	return fault_set(f, FAULT_CONFLICT, "%s is where the file %s must be",
@@ -524,7 +521,7 @@ open_hidden(struct tree_draft *d, struct fault *f)
 	struct file_draft file = FILE_DRAFT_INIT;
 
 	_Static_assert(sizeof d->hidden == sizeof file.name, "one name");
-	if (file_draft_open(&file, d->dir, f) == -1)
+	if (file_draft_open_jobs(&file, d->dir, f) == -1)
 		return -1;
 	d->fd = file.fd;
 	memcpy(d->hidden, file.name, sizeof d->hidden);
@@ -553,7 +550,7 @@ set_time(const struct tree_draft *d, int64_t mtime_ns, struct fault *f)
 	};
 
 	if (mtime_ns != 0 && futimens(d->fd, times) == -1)
-		return failed(f, "set the time of", d->name);
+		return fault_disk(f, "set the time of", d->name);
 	return 0;
 }
 
@@ -565,7 +562,8 @@ rename_over(struct tree_draft *d, struct fault *f)
 	if (check_place(d, f) == -1)
 		return -1;
 	if (renameat2(d->dir, d->hidden, d->dir, d->name, 0) == -1)
-		return failed(f, "rename to", d->name);
+		return share_fault(
+		    f, d->dir, d->name, SHARE_WRITE, "rename to");
 	d->hidden[0] = '\0';
 	return 0;
 }
@@ -580,7 +578,7 @@ publish(struct tree_draft *d, int64_t mtime_ns, struct tree_stamp *stamp,
 	if (set_time(d, mtime_ns, f) == -1 || rename_over(d, f) == -1)
 		return -1;
 	if (fstat(d->fd, &st) == -1)
-		return failed(f, "look at", d->name);
+		return fault_disk(f, "look at", d->name);
 	*stamp = stamp_of(&st);
 	return 0;
 }
@@ -613,7 +611,7 @@ tree_draft_fini(struct tree_draft *d)
 int
 tree_sync(struct tree *t, struct fault *f)
 {
-	return syncfs(t->dir) == -1 ? failed(f, "sync", "the folder") : 0;
+	return syncfs(t->dir) == -1 ? fault_disk(f, "sync", "the folder") : 0;
 }
 
 /* --- sweeping --- */

@@ -25,7 +25,8 @@ enum {
 struct tree; /* opaque; a folder held open */
 
 /* FAULT_ABSENT when there is no such folder; with make, it is made, and its
- * parents.  FAULT_DISK, FAULT_FULL, FAULT_MEMORY. */
+ * parents.  FAULT_CONFLICT when we may not, FAULT_DISK, FAULT_FULL,
+ * FAULT_MEMORY. */
 int tree_open(struct tree **out, const char *path, bool make, struct fault *f);
 void tree_close(struct tree **t);
 int tree_folder(const struct tree *t); /* its descriptor */
@@ -44,9 +45,9 @@ bool tree_same(const struct tree_stamp *a, const struct tree_stamp *b);
  * Goes through the tree, each folder in the order of its names' bytes.
  * Regular files are handed to file(); what is neither a regular file nor a
  * folder, or has a name that no key may have (FAULT_INPUT), and what cannot
- * be entered or looked at (FAULT_DISK), is handed to refused(), with its
- * path made safe to show (jobpath_show); names that begin with a dot are
- * passed over, and so is what vanishes meanwhile.  Nothing but folders is
+ * be entered or looked at (FAULT_CONFLICT, FAULT_DISK), is handed to refused(),
+ * with its path made safe to show (jobpath_show); names that begin with a dot
+ * are passed over, and so is what vanishes meanwhile.  Nothing but folders is
  * opened.  Both return 0 to go on, -1 with a fault to stop.  FAULT_LARGE
  * over TREE_FILES_MAX files or TREE_NAMES_MAX names, FAULT_MEMORY.
  */
@@ -63,15 +64,16 @@ int tree_walk(
     struct tree *t, const struct tree_visitor *visitor, struct fault *f);
 
 /* Opens a regular file for reading, as it is now.  FAULT_ABSENT when there
- * is none (a link, a folder, a pipe is none), FAULT_DISK. */
+ * is none (a link, a folder, a pipe is none), FAULT_CONFLICT when we may not,
+ * FAULT_DISK. */
 int tree_read(struct tree *t, const struct jobpath *path, int *fd,
     struct tree_stamp *stamp, struct fault *f);
 
 /*
  * A file on its way into the tree: appears whole, in place of what regular
- * file is there, or not at all.  Folders on the way are made (0750).
- * None of it survives a power cut for sure before tree_sync, after which all
- * does: until then a file is not to be remembered as whole.  FAULT_CONFLICT
+ * file is there, or not at all.  Folders on the way are made, as base/share
+ * does. None of it survives a power cut for sure before tree_sync, after which
+ * all does: until then a file is not to be remembered as whole.  FAULT_CONFLICT
  * when a link, or a file where a folder must be, or anything but a regular file
  * where the file must be, is in the way; FAULT_FULL, FAULT_DISK.  A draft whose
  * write or publishing failed can only be finished, as one of base/file.

@@ -2,8 +2,8 @@
  * refuse - makes the nth call of a kind fail, and a few words to test with.
  *
  * A fault test is linked with --wrap for malloc, calloc, realloc, write,
- * fsync, syncfs and renameat2, and includes this header once.  Caught are
- * the calls of our own objects, not those inside shared libraries.  What a
+ * fsync, syncfs, mkdirat and renameat2, and includes this header once.  Caught
+ * are the calls of our own objects, not those inside shared libraries.  What a
  * refused call sets errno to is the test's choice; a write refused with
  * errno 0 is cut short instead.
  */
@@ -24,6 +24,7 @@ enum refuse_kind {
 	REFUSE_WRITE = 2,
 	REFUSE_FSYNC = 4,
 	REFUSE_RENAME = 8,
+	REFUSE_MKDIR = 32,
 	REFUSE_SQLITE = 16 /* for tests that count SQLite's own calls */
 };
 
@@ -75,6 +76,8 @@ int __real_fsync(int fd);
 int __wrap_fsync(int fd);
 int __real_syncfs(int fd);
 int __wrap_syncfs(int fd);
+int __real_mkdirat(int dir, const char *name, mode_t mode);
+int __wrap_mkdirat(int dir, const char *name, mode_t mode);
 int __real_renameat2(
     int from_dir, const char *from, int to_dir, const char *to, unsigned flags);
 int __wrap_renameat2(
@@ -116,6 +119,12 @@ int
 __wrap_syncfs(int fd)
 {
 	return refuse_this(REFUSE_FSYNC) ? -1 : __real_syncfs(fd);
+}
+
+int
+__wrap_mkdirat(int dir, const char *name, mode_t mode)
+{
+	return refuse_this(REFUSE_MKDIR) ? -1 : __real_mkdirat(dir, name, mode);
 }
 
 int
