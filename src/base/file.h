@@ -31,6 +31,9 @@ struct file_draft {
 /* Full disks, quotas and inodes are FAULT_FULL; all else is FAULT_DISK. */
 int file_draft_open(struct file_draft *d, int dir, struct fault *f);
 
+/* The same for a file that only we may read (0600). */
+int file_draft_open_secret(struct file_draft *d, int dir, struct fault *f);
+
 /*
  * Writes the whole of bytes.  A draft is written once: after a failure it
  * can only be finished (a second fsync after a failed one lies).
@@ -43,6 +46,13 @@ int file_draft_write(struct file_draft *d, struct view bytes, struct fault *f);
  */
 int file_draft_publish(struct file_draft *d, const char *name, struct fault *f);
 void file_draft_fini(struct file_draft *d);
+
+/*
+ * Is the file that a draft became still held by who published it?  It is as
+ * long as that process has not finished the draft, and lives; asking holds
+ * nobody up.  False when there is no such file.
+ */
+bool file_is_held(int dir, const char *name);
 
 /*
  * Writes a file that only we may read (0600) and that takes the place of
