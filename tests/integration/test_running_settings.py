@@ -204,7 +204,7 @@ def test_a_group_of_none_is_judged_by_the_others(house):
 
 
 def test_status_and_doctor_name_what_differs_and_the_command(house):
-    house.env.update(GENERATE_DEADLINE="21", AWS_SESSION_TOKEN="another")
+    house.env.update(GENERATE_DEADLINE="21", AWS_SESSION_TOKEN="a-third-token-of-tests")
     assert set(differing(house)) == {"GENERATE_DEADLINE", "AWS_SESSION_TOKEN"}
     text = house.charref("status").stdout
     for word in ("GENERATE_DEADLINE", "AWS_SESSION_TOKEN", "charref-reload",
@@ -214,7 +214,7 @@ def test_status_and_doctor_name_what_differs_and_the_command(house):
     assert found["state"] == "warning"
     assert "GENERATE_DEADLINE" in found["found"]
     assert "charref-reload" in found["remedy"]
-    for secret in ("another", "a-secret-that-may-go"):
+    for secret in ("a-third-token-of-tests", "a-secret-that-may-go"):
         assert secret not in text + json.dumps(found)
 
 
