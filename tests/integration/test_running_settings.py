@@ -59,6 +59,8 @@ def settings_folder(house: House):
 
 def published(house: House, group: str = "") -> list:
     """The files of the processes, perhaps of one group."""
+    if not settings_folder(house).exists():
+        return []
     return sorted(path for path in settings_folder(house).iterdir()
                   if path.name.count(".") == 2 and path.name.startswith(group))
 
@@ -346,7 +348,8 @@ def test_the_uploader_publishes_too_until_it_ends():
                 nginx=False, API_KEY=KEY)
     try:
         one.start()
-        wait_until(lambda: published(one, "uploader"), "the uploader", 10)
+        for name in ("uploader", "fast-a"):
+            wait_until(lambda name=name: published(one, name), name, 10)
         one.env["API_KEY"] = ""
         assert differing(one)["API_KEY"] == ("gone", ["fast-a", "uploader"])
         one.uploader.end()
