@@ -76,6 +76,9 @@ static const struct verb verbs[] = {
 	    "write the catalogue of this moment to a new file" },
 	{ "config", verbs_config, MARKDOWN, 0, 1, "config [NAME | --markdown]",
 	    "the settings in force, one of them, or the table of all" },
+	{ "changes", verbs_changes, JSON, 0, 1, "changes [GROUP] [--json]",
+	    "settings that differ from those of the processes that run; fails "
+	    "when these would open the service" },
 	{ "key", verbs_key, JSON, 0, 0, "key [--json]",
 	    "make an API key, and its hash for API_KEY" },
 	{ "routes", verbs_routes, 0, 0, 0, "routes",

@@ -11,11 +11,15 @@
 #define ANY_BUCKET "any-bucket"
 #define ANY_REGION "us-east-1"
 
+/* Of a secret in the environment there is no other limit than the kernel's. */
+enum { MESSAGE_MAX = 1 << 20 };
+
 enum setting_type { TEXT, SECRET, PATH, NUMBER, CHOICE };
 
 struct setting {
 	const char *name;
 	enum setting_type type;
+	enum conf_duty duty;
 	const char *standard;
 	int64_t min;
 	int64_t max;
@@ -23,8 +27,8 @@ struct setting {
 	const char *sentence;
 };
 
-#define SETTING(type, name, standard, min, max, words, sentence)               \
-	{ #name, type, standard, min, max, words, sentence },
+#define SETTING(type, duty, name, standard, min, max, words, sentence)         \
+	{ #name, type, CONF_##duty, standard, min, max, words, sentence },
 static const struct setting settings[CONF_COUNT] = {
 #include "app/conf.tbl.h"
 };
@@ -502,6 +506,63 @@ conf_named(const char *name, enum conf_key *key)
 			return true;
 		}
 	return false;
+}
+
+const char *
+conf_name(enum conf_key key)
+{
+	return settings[key].name;
+}
+
+enum conf_duty
+conf_duty(enum conf_key key)
+{
+	return settings[key].duty;
+}
+
+bool
+conf_is_secret(enum conf_key key)
+{
+	return settings[key].type == SECRET;
+}
+
+/* The message is NAME NUL, and then '=' and the value when it is set. */
+static int
+compute_mac(enum conf_key key, bool is_set, struct view value,
+    struct view mac_key, struct digest *out, struct fault *f)
+{
+	struct buf message = BUF_INIT(MESSAGE_MAX);
+	int rc;
+
+	buf_add(&message, view_str(settings[key].name));
+	buf_add(&message, (struct view){ "", 1 });
+	if (is_set) {
+		buf_add(&message, VIEW("="));
+		buf_add(&message, value);
+	}
+	rc = buf_done(&message, f);
+	if (rc == 0)
+		rc = digest_hmac(out, mac_key, buf_view(&message), f);
+	secret_buf_fini(&message);
+	return rc;
+}
+
+int
+conf_mac(const struct conf *c, enum conf_key key, struct view mac_key,
+    struct digest *out, struct fault *f)
+{
+	return compute_mac(key, c->is_set[key],
+	    conf_is_secret(key) ? secret_reveal(&c->secret[key])
+				: view_str(c->text[key]),
+	    mac_key, out, f);
+}
+
+int
+conf_mac_of(enum conf_key key, const char *value, struct view mac_key,
+    struct digest *out, struct fault *f)
+{
+	return compute_mac(
+	    key, value != NULL, view_str(value), mac_key, out, f);
 }
 
 void

@@ -14,8 +14,10 @@
 #include "aws/s3.h"
 #include "base/buf.h"
 #include "base/secret.h"
+#include "codec/digest.h"
 
-#define SETTING(type, name, standard, min, max, words, sentence) CONF_##name,
+#define SETTING(type, duty, name, standard, min, max, words, sentence)         \
+	CONF_##name,
 enum conf_key {
 #include "app/conf.tbl.h"
 	CONF_COUNT
@@ -23,6 +25,9 @@ enum conf_key {
 #undef SETTING
 
 enum { CONF_TEXT_MAX = 16 << 10 };
+
+/* What a difference between two processes' settings means: see the table. */
+enum conf_duty { CONF_APART, CONF_COMPARED, CONF_GUARD, CONF_MODEL_KEY };
 
 /* Where the description goes in IMAGE_PROMPT. */
 #define CONF_PROMPT_MARK "{description}"
@@ -68,6 +73,21 @@ struct s3_setup conf_s3(const struct conf *c, struct creds *creds);
 
 /* The key of that name: false when there is none. */
 bool conf_named(const char *name, enum conf_key *key);
+
+const char *conf_name(enum conf_key key);
+enum conf_duty conf_duty(enum conf_key key);
+bool conf_is_secret(enum conf_key key);
+
+/*
+ * HMAC-SHA256 of the setting's name, whether it is set, and its value, under
+ * a key of the caller's: two processes compare these without either showing
+ * what it has.  conf_mac_of is that of another value; NULL: not set.
+ * FAULT_MEMORY.
+ */
+int conf_mac(const struct conf *c, enum conf_key key, struct view mac_key,
+    struct digest *out, struct fault *f);
+int conf_mac_of(enum conf_key key, const char *value, struct view mac_key,
+    struct digest *out, struct fault *f);
 
 /* Appends the value; for a secret "set" or "unset". */
 void conf_show(const struct conf *c, enum conf_key key, struct buf *out);

@@ -13,6 +13,7 @@
 #include "app/doctor_model.h"
 #include "app/doctor_nginx.h"
 #include "app/doctor_rights.h"
+#include "app/doctor_running.h"
 #include "app/doctor_service.h"
 #include "app/start.h"
 #include "base/clock.h"
@@ -42,6 +43,7 @@ static const struct check {
 	{ "uploads", "catalogue", doctor_queue },
 	{ "workers", "run folder", doctor_workers },
 	{ "uploader", "run folder", doctor_uploader },
+	{ "running settings", "run folder", doctor_running },
 	{ "nginx reads", "image folder", doctor_nginx_reads },
 	{ "nginx connects", "run folder", doctor_nginx_connects },
 	{ "storage host", "settings", doctor_storage },

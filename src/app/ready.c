@@ -1,9 +1,12 @@
 #include "app/ready.h"
 
+#include "app/running.h"
+
 enum {
 	BODY_MAX = 4096,
 	REMARK_MAX = 256,
 	COME_BACK_S = 5,
+	NAMES_MOST = 3,
 	SOON_S = 300 /* credentials that end sooner are told */
 };
 
@@ -64,11 +67,30 @@ check_credentials(struct service *s, struct buf *remark, struct fault *f)
 	return 0;
 }
 
+/* Other processes serve with other settings than this worker: worth a remark,
+ * and no reason to send requests elsewhere. */
+static int
+check_settings(struct service *s, struct buf *remark, struct fault *f)
+{
+	struct running_report report;
+	struct fault why = FAULT_INIT;
+
+	(void)f;
+	if (running_compare(s->conf, NULL, &report, &why) == -1) {
+		buf_add(remark, VIEW("not compared with other processes"));
+	} else if (running_differences(&report) > 0) {
+		buf_add(remark, VIEW("other processes run with another "));
+		running_names(&report, NAMES_MOST, remark);
+	}
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	check *run;
 } checks[] = { { "catalogue", check_catalogue }, { "disk", check_disk },
-	{ "storage", check_storage }, { "credentials", check_credentials } };
+	{ "storage", check_storage }, { "credentials", check_credentials },
+	{ "settings", check_settings } };
 
 /* Why a check does not hold.  What names our files is for the log alone. */
 static struct view

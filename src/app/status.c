@@ -1,5 +1,6 @@
 #include "app/status.h"
 
+#include "app/running.h"
 #include "base/clock.h"
 
 enum { ERRORS_TEXT_MAX = 16 << 10, MS = 1000 };
@@ -11,6 +12,7 @@ struct status {
 	int64_t news_ms; /* -1: none */
 	int64_t clock_offset_ms;
 	const char *credentials;
+	struct running_report running;
 	struct buf errors; /* written as asked for */
 	bool as_json;
 };
@@ -87,10 +89,39 @@ write_json(const struct status *s, struct buf *out)
 	else
 		buf_fmt(out, "%lld", (long long)s->news_ms);
 	buf_fmt(out,
-	    ",\"clock_offset_ms\":%lld,\"credentials\":\"%s\",\"errors\":[",
+	    ",\"clock_offset_ms\":%lld,\"credentials\":\"%s\",\"settings\":",
 	    (long long)s->clock_offset_ms, s->credentials);
+	running_json(&s->running, out);
+	buf_add(out, VIEW(",\"errors\":["));
 	buf_add(out, buf_view(&s->errors));
 	buf_add(out, VIEW("]}\n"));
+}
+
+/* Those of the processes that run, beside those of this command. */
+static void
+write_settings(const struct running_report *r, struct buf *out)
+{
+	int i;
+
+	buf_add(out, VIEW("settings     "));
+	if (r->processes == 0) {
+		buf_add(out, VIEW("no process runs that could be compared\n"));
+		return;
+	}
+	if (running_differences(r) == 0) {
+		buf_fmt(out, "as %zu processes run with\n", r->processes);
+		return;
+	}
+	buf_fmt(out,
+	    "%zu differ from those of %zu processes that run; " RUNNING_HELP
+	    "\n",
+	    running_differences(r), r->processes);
+	for (i = 0; i < CONF_COUNT; i++)
+		if (r->settings[i].change != RUNNING_SAME) {
+			buf_add(out, VIEW("  "));
+			running_describe(r, (enum conf_key)i, out);
+			buf_add(out, VIEW("\n"));
+		}
 }
 
 static void
@@ -115,6 +146,7 @@ write_text(const struct status *s, struct buf *out)
 		buf_fmt(out, "; its clock is %lld ms from ours",
 		    (long long)s->clock_offset_ms);
 	buf_fmt(out, "\ncredentials  %s\n", s->credentials);
+	write_settings(&s->running, out);
 	if (s->errors.len > 0)
 		buf_add(out, VIEW("last errors\n"));
 	buf_add(out, buf_view(&s->errors));
@@ -142,7 +174,8 @@ status_describe(
 	if (objects_summary(assets_db(a), &s.queue, f) == 0 &&
 	    objects_errors(assets_db(a), STATUS_ERRORS_MAX, on_error, &s, f) ==
 		0 &&
-	    buf_done(&s.errors, f) == 0) {
+	    buf_done(&s.errors, f) == 0 &&
+	    running_compare(assets_conf(a), NULL, &s.running, f) == 0) {
 		s.oldest_s = status_waited_s(s.queue.oldest_ms);
 		look_at_storage(a, &s);
 		(as_json ? write_json : write_text)(&s, out);

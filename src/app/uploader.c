@@ -9,6 +9,7 @@
 
 #include "app/assets.h"
 #include "app/runner.h"
+#include "app/running.h"
 #include "app/start.h"
 #include "app/watch.h"
 #include "base/clock.h"
@@ -38,6 +39,7 @@ enum {
 struct uploader {
 	const struct conf *conf;
 	struct assets *assets;
+	struct running *running;
 	int stop_fd;
 	pid_t children[CHILDREN]; /* by their roles; 0: none */
 	bool was_down;            /* the bucket, when last looked at */
@@ -274,6 +276,7 @@ begin(struct uploader *u, struct fault *f)
 	    assets_open(&u->assets, u->conf, CLOUD_USER, u->stop_fd, f) == -1)
 		return -1;
 	metrics_begin(METRICS_UPLOADER_ROLE);
+	running_publish(&u->running, u->conf, RUNNING_UPLOADER);
 	return hurry(u, f);
 }
 
@@ -295,6 +298,7 @@ uploader_run(const struct conf *conf, struct fault *f)
 			view_str(conf_text(conf, CONF_STORAGE_BUCKET))));
 		rc = work(u, f);
 	}
+	running_end(&u->running);
 	end_children(u);
 	assets_close(&u->assets);
 	if (u->stop_fd != -1)

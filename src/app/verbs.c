@@ -6,6 +6,7 @@
 #include "app/access.h"
 #include "app/describe.h"
 #include "app/reindex.h"
+#include "app/running.h"
 #include "app/session.h"
 #include "app/start.h"
 #include "app/status.h"
@@ -195,6 +196,41 @@ verbs_status(const struct verbs_line *line, struct buf *out, struct fault *f)
 	if (rc == 0)
 		rc = status_describe(s.assets, line->json, out, f);
 	session_close(&s);
+	return rc;
+}
+
+static void
+write_changes(const struct running_report *r, struct buf *out)
+{
+	int i;
+
+	for (i = 0; i < CONF_COUNT; i++)
+		if (r->settings[i].change != RUNNING_SAME) {
+			running_describe(r, (enum conf_key)i, out);
+			buf_add(out, VIEW("\n"));
+		}
+}
+
+int
+verbs_changes(const struct verbs_line *line, struct buf *out, struct fault *f)
+{
+	struct running_report report;
+	struct conf *conf = NULL;
+	int rc;
+
+	if (start_command(&conf) == -1)
+		return -1;
+	rc = running_compare(
+	    conf, line->n == 1 ? line->words[0] : NULL, &report, f);
+	if (rc == 0 && line->json) {
+		running_json(&report, out);
+		buf_add(out, VIEW("\n"));
+	} else if (rc == 0) {
+		write_changes(&report, out);
+	}
+	if (rc == 0)
+		rc = running_may_replace(&report, f);
+	conf_close(&conf);
 	return rc;
 }
 

@@ -29,8 +29,8 @@ struct verbs_line {
 typedef int verbs_function(
     const struct verbs_line *line, struct buf *out, struct fault *f);
 
-verbs_function verbs_associate, verbs_backup, verbs_config, verbs_key,
-    verbs_persist, verbs_reindex, verbs_retry, verbs_routes, verbs_status,
-    verbs_uploader, verbs_url;
+verbs_function verbs_associate, verbs_backup, verbs_changes, verbs_config,
+    verbs_key, verbs_persist, verbs_reindex, verbs_retry, verbs_routes,
+    verbs_status, verbs_uploader, verbs_url;
 
 #endif

@@ -10,6 +10,7 @@
 #include "app/persistence.h"
 #include "app/ready.h"
 #include "app/recover.h"
+#include "app/running.h"
 #include "app/scrape.h"
 #include "app/service.h"
 #include "base/log.h"
@@ -18,6 +19,7 @@
 
 struct web {
 	struct service service;
+	struct running *running;
 };
 
 static service_handler healthz, generate_images;
@@ -56,6 +58,9 @@ static const struct route routes[] = {
 	    WEB_JSON_BODY_MAX, WRITE },
 	{ "GET", OPERATIONS_PATH, POOL_FAST, operations_get, 0, READ },
 };
+
+/* Of a worker whose socket has no name, such as a TCP port. */
+#define UNNAMED_GROUP "worker"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
@@ -291,23 +296,34 @@ web_serve(struct web *w, struct fcgi *c)
 	metrics_idle();
 }
 
-/* The pool whose socket this is: fast.sock, or fast-a.sock of a group. */
-static enum metrics_role
-pool_here(void)
+/* The group whose socket this is: fast-a.sock, or fast.sock without groups. */
+static void
+group_here(char group[FCGI_NAME_SIZE])
 {
-	char name[FCGI_NAME_SIZE];
 	size_t i;
 
-	fcgi_name(name);
-	for (i = 0; text_is_alnum(name[i]); i++)
+	fcgi_name(group);
+	for (i = 0; text_is_alnum(group[i]) || group[i] == '-'; i++)
 		continue;
-	return metrics_role_named((struct view){ name, i });
+	group[i] = '\0';
+}
+
+/* Its pool. */
+static enum metrics_role
+pool_of(const char *group)
+{
+	size_t i;
+
+	for (i = 0; text_is_alnum(group[i]); i++)
+		continue;
+	return metrics_role_named((struct view){ group, i });
 }
 
 int
 web_open(struct web **out, const struct conf *conf, struct fault *f)
 {
 	struct web *w = calloc(1, sizeof *w);
+	char group[FCGI_NAME_SIZE];
 
 	if (w == NULL)
 		return fault_set(f, FAULT_MEMORY, "open the service");
@@ -315,7 +331,10 @@ web_open(struct web **out, const struct conf *conf, struct fault *f)
 		web_close(&w);
 		return -1;
 	}
-	metrics_begin(pool_here());
+	group_here(group);
+	metrics_begin(pool_of(group));
+	running_publish(
+	    &w->running, conf, group[0] == '\0' ? UNNAMED_GROUP : group);
 	*out = w;
 	return 0;
 }
@@ -325,6 +344,7 @@ web_close(struct web **w)
 {
 	if (*w == NULL)
 		return;
+	running_end(&(*w)->running);
 	generate_close(&(*w)->service.generate);
 	assets_close(&(*w)->service.assets);
 	free(*w);

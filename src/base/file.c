@@ -126,6 +126,12 @@ file_draft_open_jobs(struct file_draft *d, int dir, struct fault *f)
 	return open_draft(d, dir, SHARE_FILE_MODE, true, f);
 }
 
+int
+file_draft_open_secret(struct file_draft *d, int dir, struct fault *f)
+{
+	return open_draft(d, dir, SECRET_MODE, false, f);
+}
+
 /* After a failure the draft can only be finished: without its descriptor
  * the next call breaks a promise instead of lying.  Returns -1. */
 static int
@@ -199,6 +205,21 @@ file_draft_fini(struct file_draft *d)
 		(void)close(d->fd);
 	d->fd = -1;
 	d->name[0] = '\0';
+}
+
+/* The owner's lock is exclusive.  Ours is shared, so that two that ask at once
+ * do not take each other for the owner. */
+bool
+file_is_held(int dir, const char *name)
+{
+	const int fd = open_at(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+	bool held;
+
+	if (fd == -1)
+		return false;
+	held = flock(fd, LOCK_SH | LOCK_NB) == -1 && errno == EWOULDBLOCK;
+	(void)close(fd);
+	return held;
 }
 
 static int

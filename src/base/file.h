@@ -35,6 +35,9 @@ int file_draft_open(struct file_draft *d, int dir, struct fault *f);
  * when we may not write in the folder. */
 int file_draft_open_jobs(struct file_draft *d, int dir, struct fault *f);
 
+/* The same for a file that only we may read (0600). */
+int file_draft_open_secret(struct file_draft *d, int dir, struct fault *f);
+
 /*
  * Writes the whole of bytes.  A draft is written once: after a failure it
  * can only be finished (a second fsync after a failed one lies).
@@ -47,6 +50,13 @@ int file_draft_write(struct file_draft *d, struct view bytes, struct fault *f);
  */
 int file_draft_publish(struct file_draft *d, const char *name, struct fault *f);
 void file_draft_fini(struct file_draft *d);
+
+/*
+ * Is the file that a draft became still held by who published it?  It is as
+ * long as that process has not finished the draft, and lives; asking holds
+ * nobody up.  False when there is no such file.
+ */
+bool file_is_held(int dir, const char *name);
 
 /*
  * Writes a file that only we may read (0600) and that takes the place of

@@ -43,6 +43,21 @@ digest_sha256(struct digest *out, struct view bytes, struct fault *f)
 }
 
 int
+digest_hmac(
+    struct digest *out, struct view key, struct view bytes, struct fault *f)
+{
+	unsigned char sum[EVP_MAX_MD_SIZE];
+	size_t n = 0;
+
+	if (EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, key.p, key.n,
+		(const unsigned char *)bytes.p, bytes.n, sum, sizeof sum,
+		&n) == NULL)
+		return fault_set(f, FAULT_MEMORY, "HMAC-SHA-256");
+	write_hex(out, sum, (unsigned)n);
+	return 0;
+}
+
+int
 digest_begin(struct digest_run **run, struct fault *f)
 {
 	struct digest_run *r = calloc(1, sizeof *r);

@@ -204,11 +204,13 @@ class Room:
         self.nspawn.wait(HALT_S)
 
     def ask(self, path: str, body: dict | None = None, host="localhost",
-            at="127.0.0.1", timeout=60) -> Reply:
+            at="127.0.0.1", timeout=60, headers=()) -> Reply:
         """A request to its port 80."""
         words = ["nsenter", "-t", self.init, "-n", "curl", "-sS", "-m",
                  timeout, "-o", "-", "-D", "/dev/stderr", "-H",
                  f"Host: {host}", f"http://{at}{path}"]
+        for line in headers:
+            words += ["-H", line]
         if body is not None:
             words += ["-H", "Content-Type: application/json", "-d",
                       json.dumps(body)]

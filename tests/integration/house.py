@@ -608,7 +608,11 @@ class House:
         for path in self.folder.rglob("*"):
             if "nginx-cache" in path.parts:
                 continue  # it keeps whole replies, for their seconds
-            if path.is_file() and (changed := self._change_of(path)):
+            # A process that ends takes what it published away meanwhile.
+            with contextlib.suppress(FileNotFoundError):
+                if not path.is_file() or not (
+                        changed := self._change_of(path)):
+                    continue
                 data = path.read_bytes()
                 for secret in secrets:
                     assert secret not in data, (path, secret)

@@ -92,7 +92,8 @@ def ready(house) -> tuple[int, dict[str, dict], float]:
     assert ("retry-after" in reply.headers) == (reply.status == 503)
     assert reply.headers["cache-control"] == "no-store"
     checks = {one["name"]: one for one in document["checks"]}
-    assert list(checks) == ["catalogue", "disk", "storage", "credentials"]
+    assert list(checks) == ["catalogue", "disk", "storage", "credentials",
+                            "settings"]
     assert all(one["ok"] for one in checks.values()) == (reply.status == 200)
     for one in checks.values():
         assert set(one) == {"name", "ok", "reason"}

@@ -55,6 +55,29 @@ takes_a_million_bytes(void **state)
 	    "f1809a48a497200e046d39ccc7112cd0");
 }
 
+/* RFC 4231, 4.3 and 4.4 (its second and third test cases). */
+static void
+hmac_of_known_messages(void **state)
+{
+	struct fault f = FAULT_INIT;
+	char key[20], bytes[50];
+	struct digest d;
+
+	(void)state;
+	assert_int_equal(digest_hmac(&d, VIEW("Jefe"),
+			     VIEW("what do ya want for nothing?"), &f),
+	    0);
+	assert_string_equal(d.hex, "5bdcc146bf60754e6a042426089575c7"
+				   "5a003f089d2739839dec58b964ec3843");
+	memset(key, 0xaa, sizeof key);
+	memset(bytes, 0xdd, sizeof bytes);
+	assert_int_equal(digest_hmac(&d, (struct view){ key, sizeof key },
+			     (struct view){ bytes, sizeof bytes }, &f),
+	    0);
+	assert_string_equal(d.hex, "773ea91e36800e46854db8ebd09181a7"
+				   "2959098b3ef8c122d9635514ced565fe");
+}
+
 /* The digest of bytes added in pieces of that size. */
 static void
 assert_pieces(struct view bytes, size_t piece, const char *want)
@@ -164,6 +187,7 @@ main(void)
 		cmocka_unit_test(agrees_with_the_examples_of_fips_180),
 		cmocka_unit_test(takes_bytes_after_a_nul_into_account),
 		cmocka_unit_test(takes_a_million_bytes),
+		cmocka_unit_test(hmac_of_known_messages),
 		cmocka_unit_test(pieces_of_any_size_make_the_same_digest),
 		cmocka_unit_test(empty_pieces_change_nothing),
 		cmocka_unit_test(two_runs_do_not_mix),

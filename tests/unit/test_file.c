@@ -532,6 +532,28 @@ a_lease_in_no_folder_is_a_fault(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static void
+a_published_file_is_held_until_its_draft_is_finished(void **state)
+{
+	struct place *p = *state;
+	struct file_draft d = FILE_DRAFT_INIT;
+	struct fault f = FAULT_INIT;
+	struct stat st;
+
+	assert_false(file_is_held(p->dir, "file"));
+	assert_int_equal(file_draft_open_secret(&d, p->dir, &f), 0);
+	assert_int_equal(file_draft_write(&d, VIEW("held"), &f), 0);
+	assert_int_equal(file_draft_publish(&d, "file", &f), 0);
+	assert_int_equal(fstatat(p->dir, "file", &st, 0), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	assert_true(file_is_held(p->dir, "file"));
+	assert_true(file_is_held(p->dir, "file"));
+	file_draft_fini(&d);
+	assert_false(file_is_held(p->dir, "file"));
+	keep(p, "other", "text");
+	assert_false(file_is_held(p->dir, "other"));
+}
+
 int
 main(void)
 {
@@ -540,6 +562,7 @@ main(void)
 		TEST(a_draft_finished_unpublished_leaves_nothing),
 		TEST(publishing_never_replaces_a_file),
 		TEST(a_secret_replaces_the_one_before_and_is_for_us_alone),
+		TEST(a_published_file_is_held_until_its_draft_is_finished),
 		TEST(a_replacement_that_fails_leaves_the_file_and_no_draft),
 		TEST(a_file_over_the_size_limit_of_the_process_is_a_full_disk),
 		TEST(a_sweep_leaves_the_living_and_takes_the_dead),
