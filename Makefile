@@ -13,7 +13,7 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 # Goals that only compile run in parallel.  The others run in order, because they
 # install packages first; each compiles in a make of its own.
-ifneq ($(filter-out programs units fuzzers build/%,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out programs tools units fuzzers build/%,$(or $(MAKECMDGOALS),all)),)
 .NOTPARALLEL:
 endif
 
@@ -26,12 +26,8 @@ CFLAGS_fuzz    := -O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link
 CFLAGS_clang   := -O1
 CFLAGS_lto     := -O3 -flto=auto
 CFLAGS_uchar   := -O1 -funsigned-char # as char is on arm64
-ifneq ($(filter fuzz clang,$(F)),)
-CC := $(filter ccache,$(CC)) clang
-endif
-ifeq ($(F),lto)
-AR := gcc-ar
-endif
+CC := $(if $(filter fuzz clang,$(F)),$(filter ccache,$(CC)) clang,$(CC))
+AR := $(if $(filter lto,$(F)),gcc-ar,$(AR))
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wcast-qual \
         -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings \
@@ -70,28 +66,17 @@ run-s3: s3-deps all ## the same with an S3 server of its own, on S3_PORT (PORT+1
 	@exec deploy/run-s3
 
 unit: check-deps ## the unit and fault tests and the corpora, in under a minute
-	@$(MAKE) --no-print-directory F=release units
 	@tests/check --only unit
-
 check-fast: check-deps all ## lint, unit tests, integration tests that are quick
-	@$(MAKE) --no-print-directory F=release units
 	@tests/check --only fast
-
 check: check-deps all ## the lint and every test, in release and with sanitizers
-	@$(MAKE) --no-print-directory F=release units
-	@$(MAKE) --no-print-directory F=asan programs units
 	@tests/check
-
 check-more: check-deps ## other compilers, and each fuzz target for two seconds
 	@tests/check --only more
-
-test: check-deps ## one test: make test T=test_pool.py [F=asan]
-	@$(MAKE) --no-print-directory F=$(F) programs units
-	@F=$(F) tests/check --test '$(T)'
-
 soak: soak-deps all ## the long tests: kill cycles by the hundred, a clean install
-	@$(MAKE) --no-print-directory F=asan programs
 	@tests/check --only soak
+test: check-deps ## one test: make test T=test_pool.py [F=asan]
+	@F=$(F) tests/check --test '$(T)'
 
 bench: bench-deps all ## figures beside what others take, as ratios of one run
 	@$(MAKE) --no-print-directory F=release build/release/tools/presign_speed \
@@ -99,7 +84,6 @@ bench: bench-deps all ## figures beside what others take, as ratios of one run
 	@/usr/bin/python3 tests/bench/bench.py
 
 fuzz: check-deps ## run each fuzz target for FUZZ_SECONDS (60) with libFuzzer
-	@$(MAKE) --no-print-directory F=fuzz fuzzers
 	@tests/fuzz/run $(FUZZ_SECONDS)
 
 variants: $(VARIANTS) ## compile all of it by clang, for LTO, with unsigned char
@@ -134,11 +118,10 @@ help: ## this list
 	    Makefile
 
 programs: $(PROGRAMS:%=$(B)/%)
-	@:
-units: $(UNIT) $(FAULT) $(FUZZ) $(TOOLS)
-	@:
+tools: $(TOOLS)
+units: $(UNIT) $(FAULT) $(FUZZ) tools
 fuzzers: $(FUZZ)
-	@:
+programs tools units fuzzers: ; @:
 
 $(B)/lib.a: $(OBJ)
 	@rm -f $@ && $(AR) rcs $@ $^
@@ -180,7 +163,7 @@ $(B)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(B)/lib.a
 
 .PHONY: all run run-s3 unit check-fast check check-more test soak bench fuzz \
         variants $(VARIANTS) lint format deps install uninstall deb clean help \
-        programs units fuzzers build-deps run-deps s3-deps check-deps \
+        programs tools units fuzzers build-deps run-deps s3-deps check-deps \
         bench-deps deb-deps soak-deps
 .SECONDARY:
 -include $(wildcard $(B)/*/*.d)
