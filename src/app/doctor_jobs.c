@@ -420,7 +420,9 @@ doctor_shared_jobs(struct patient *p, struct finding *it)
 	const int dir = open(jobs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct stat st;
 
-	if (dir == -1 || fstat(dir, &st) == -1)
+	if (dir == -1 && errno == ENOENT)
+		finding_say(it, FINDING_OK, "%s is not there", jobs);
+	else if (dir == -1 || fstat(dir, &st) == -1)
 		finding_say(it, FINDING_SKIPPED, "%s cannot be read", jobs);
 	else if ((st.st_mode & S_IWGRP) == 0)
 		finding_say(it, FINDING_OK,
