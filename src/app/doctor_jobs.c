@@ -241,8 +241,23 @@ try_members(struct patient *p, struct finding *it, const char *jobs,
 
 struct sight {
 	const char *jobs;
+	const char *run_dir;
 	uid_t uid;
 };
+
+/* A worker of another installation, of a container perhaps, has another
+ * folder there. */
+static bool
+has_run_dir(const char *pid, const char *run_dir)
+{
+	char path[PATH_MAX];
+	struct stat ours, its;
+
+	(void)snprintf(
+	    path, sizeof path, "/proc/%.20s/root%.4000s", pid, run_dir);
+	return stat(run_dir, &ours) == 0 && stat(path, &its) == 0 &&
+	       ours.st_dev == its.st_dev && ours.st_ino == its.st_ino;
+}
 
 static bool
 is_worker(const char *pid, uid_t uid)
@@ -295,7 +310,8 @@ look_as_workers(const void *arg, struct fault *f)
 		return fault_sys(f, FAULT_DISK, "list processes");
 	while (rc == 0 && (entry = readdir(list)) != NULL)
 		if (isdigit((unsigned char)entry->d_name[0]) &&
-		    is_worker(entry->d_name, s->uid))
+		    is_worker(entry->d_name, s->uid) &&
+		    has_run_dir(entry->d_name, s->run_dir))
 			rc = look_as(entry->d_name, s->jobs, f);
 	(void)closedir(list);
 	return rc;
@@ -304,7 +320,8 @@ look_as_workers(const void *arg, struct fault *f)
 static void
 look_from_units(struct patient *p, struct finding *it, const char *jobs)
 {
-	const struct sight s = { jobs, p->service.uid };
+	const struct sight s = { jobs, conf_text(p->conf, CONF_RUN_DIR),
+		p->service.uid };
 	struct person root;
 	struct fault f = FAULT_INIT;
 
@@ -403,7 +420,9 @@ doctor_shared_jobs(struct patient *p, struct finding *it)
 	const int dir = open(jobs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct stat st;
 
-	if (dir == -1 || fstat(dir, &st) == -1)
+	if (dir == -1 && errno == ENOENT)
+		finding_say(it, FINDING_OK, "%s is not there", jobs);
+	else if (dir == -1 || fstat(dir, &st) == -1)
 		finding_say(it, FINDING_SKIPPED, "%s cannot be read", jobs);
 	else if ((st.st_mode & S_IWGRP) == 0)
 		finding_say(it, FINDING_OK,

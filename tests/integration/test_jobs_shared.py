@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import pathlib
+import pwd
 import shutil
 import stat
 import struct
@@ -20,6 +21,7 @@ from house import House, Listener, missing, program, wait_until
 from s3_double import S3Double
 
 SERVICE, PIPELINE, GROUP = 64001, 64002, 64003
+NOBODY, WWW = 65534, 33
 ASSOCIATE = "/api/mv/associate_character_images_with_job"
 PERSIST = "/api/mv/persist_job_assets"
 DOWNLOAD = "/api/mv/download_job_assets"
@@ -27,18 +29,19 @@ COPIES = "character_reference"
 JOB = "job-7"
 HELP = "charref-admin jobs-folder"
 DEFAULT_ACL = "system.posix_acl_default"
-ACCESS_ACL = "system.posix_acl_access"
 # user::rwx, group::rwx, other::---, as `a+ default:group::rwx` makes of 2770.
 SHARED = struct.pack("<I" + "HHI" * 3, 2, 1, 7, 2**32 - 1, 4, 7, 2**32 - 1,
                      32, 0, 2**32 - 1)
-BOTH = pytest.mark.parametrize("umask", [0o022, 0o002])
+UMASKS = pytest.mark.parametrize("umask", [0o022, 0o002])
 DOORS = pytest.mark.parametrize("door", ["http", "command"])
 
 
 class Host:
     """A service of one user, and the pipeline of another."""
 
-    def __init__(self, double: S3Double):
+    def __init__(self, double: S3Double, service: int = SERVICE,
+                 group: int = GROUP):
+        self.uid, self.gid = service, group
         self.house = House(workers=dict.fromkeys(houses.POOLS, 0),
                            nginx=False, cloud=double, uploader=False)
         self.jobs = self.house.folder / "jobs"
@@ -46,9 +49,9 @@ class Host:
         self.house.root.mkdir()
         self.house.folder.chmod(0o755)
         for path in (self.house.folder, self.house.root):
-            os.chown(path, SERVICE, SERVICE)
+            os.chown(path, service, service)
         self.jobs.mkdir()
-        os.chown(self.jobs, SERVICE, GROUP)
+        os.chown(self.jobs, service, group)
         self.jobs.chmod(0o2770)
         self.listener = Listener(self.house)
         self.wire = self.listener.wire
@@ -73,11 +76,10 @@ class Host:
             stderr=subprocess.DEVNULL, **self.service())
         return self
 
-    @staticmethod
-    def service() -> dict:
+    def service(self) -> dict:
         """Who runs the service; charref-admin gives its umask."""
-        return {"user": SERVICE, "group": SERVICE, "extra_groups": [GROUP],
-                "umask": 0o027}
+        return {"user": self.uid, "group": self.uid,
+                "extra_groups": [self.gid], "umask": 0o027}
 
     def charref(self, *words) -> subprocess.CompletedProcess:
         """The command, as charref-admin runs it."""
@@ -179,7 +181,7 @@ mv -f new "$file"; done; touch %s/by-hand"""
 # ------------------------------------------------------------ a whole job
 
 
-@BOTH
+@UMASKS
 @DOORS
 @pytest.mark.parametrize("first", ["service", "pipeline"])
 def test_a_whole_job_is_made_by_both(host, first, door, umask):
@@ -367,12 +369,42 @@ def test_the_doctor_judges_by_the_modes_what_it_cannot_try(host):
     host.share()
     assert shared_jobs(host.charref("doctor", "--json"))["state"] == "ok"
     host.pipeline(f"mkdir {JOB}; chmod g-w {JOB}")
-    for done in (host.charref("doctor", "--json"),
-                 host.as_root("doctor", "--json")):
-        seen = shared_jobs(done)
-        assert seen["state"] == "warning", seen
-        must_name(seen["found"] + seen["remedy"], host.job, "2750")
+    seen = shared_jobs(host.charref("doctor", "--json"))
+    assert seen["state"] == "warning", seen
+    must_name(seen["found"] + seen["remedy"], host.job, "2750")
     host.jobs.chmod(0o750)
     seen = shared_jobs(host.charref("doctor", "--json"))
     assert (seen["state"], seen["remedy"]) == ("ok", None)
     assert "not shared" in seen["found"]
+
+
+def members() -> list[str]:
+    """The users of nobody's group, who are there on every Debian."""
+    return [one.pw_name for one in pwd.getpwall()
+            if one.pw_gid == NOBODY and one.pw_uid not in (0, NOBODY)]
+
+
+@pytest.mark.parametrize("group", [NOBODY, WWW])
+def test_root_tries_the_folder_as_service_and_members(group):
+    """nobody is no member of the other group, so theirs is not its to
+    write."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can be two users")
+    if not members():
+        missing("nobody's group has no other member")
+    with contextlib.closing(S3Double()) as double:
+        host = Host(double, NOBODY, group)
+        try:
+            host.share()
+            seen = shared_jobs(host.as_root("doctor", "--json"))
+            assert os.listdir(host.jobs) == []
+        finally:
+            host.end()
+    if group == NOBODY:
+        assert seen["state"] == "ok", seen
+        for name in members():
+            assert f"nobody writes what {name} made" in seen["found"], seen
+    else:
+        assert seen["state"] == "failed", seen
+        assert "nobody may not " in seen["found"], seen
+        assert HELP in seen["remedy"]
