@@ -23,7 +23,7 @@ enum {
 	NAME_MAX_SIZE = 160, /* GROUP.POOL.PID */
 	LINE_MAX_SIZE = 160,
 	DOCUMENT_MAX = CONF_COUNT * LINE_MAX_SIZE,
-	PID_MAX_SIZE = 32,
+	PIDS_MAX_SIZE = 8 << 10,
 	REFUSAL_MAX = 256
 };
 
@@ -160,15 +160,23 @@ each_entry(int dir, entry_function *call, void *arg, struct fault *f)
 	return rc;
 }
 
-/* GROUP.POOL.PID: who published it, and the pid of its parent, the pool. */
+/* GROUP.POOL.PID: who published it; the pool is its parent. */
+struct name {
+	struct view group;
+	struct view pool;
+	struct view pid;
+};
+
 static bool
-split_name(const char *name, struct view *group, struct view *pool)
+split_name(const char *text, struct name *out)
 {
-	struct view rest = view_str(name);
 	int64_t number;
 
-	return text_split(&rest, '.', group) && text_split(&rest, '.', pool) &&
-	       text_number(*pool, &number) && text_number(rest, &number);
+	out->pid = view_str(text);
+	return text_split(&out->pid, '.', &out->group) &&
+	       text_split(&out->pid, '.', &out->pool) &&
+	       text_number(out->pool, &number) &&
+	       text_number(out->pid, &number);
 }
 
 /* A file gets its name when it is locked already, and no two processes that
@@ -177,10 +185,10 @@ static int
 sweep_entry(void *arg, const char *name, struct fault *f)
 {
 	const int dir = *(const int *)arg;
-	struct view group, pool;
+	struct name parts;
 
 	(void)f;
-	if (split_name(name, &group, &pool) && !file_is_held(dir, name))
+	if (split_name(name, &parts) && !file_is_held(dir, name))
 		(void)unlinkat(dir, name, 0);
 	return 0;
 }
@@ -310,6 +318,12 @@ learn_known(struct comparison *a, const struct conf *c, struct view key,
 }
 
 static bool
+is_same(struct view a, struct view b)
+{
+	return a.n == b.n && memcmp(a.p, b.p, a.n) == 0;
+}
+
+static bool
 is_mac(const struct digest *known, struct view there)
 {
 	return view_is(there, known->hex);
@@ -355,8 +369,7 @@ add_group(char who[RUNNING_WHO_SIZE], struct view group)
 	const size_t n = strlen(who);
 
 	while (text_split(&rest, ',', &one)) {
-		one = text_trim(one);
-		if (one.n == group.n && memcmp(one.p, group.p, one.n) == 0)
+		if (is_same(text_trim(one), group))
 			return;
 	}
 	if (n + 2 + group.n < RUNNING_WHO_SIZE)
@@ -404,20 +417,25 @@ compare_document(struct comparison *a, struct view group, struct view rest)
 		compare_line(a, group, line);
 }
 
-/* Is that the pool that serves?  A group without a pid file has no pool. */
+/* Does the group's pid file name its pool, or, as spawn-fcgi writes it when
+ * there is no pool, the process itself?  Without the file it serves, too. */
 static bool
-is_serving(const struct comparison *a, struct view group, struct view pool)
+is_serving(const struct comparison *a, const struct name *name)
 {
-	struct buf path = BUF_INIT(PATH_MAX), text = BUF_INIT(PID_MAX_SIZE);
+	struct buf path = BUF_INIT(PATH_MAX), text = BUF_INIT(PIDS_MAX_SIZE);
 	struct fault none = FAULT_INIT;
-	struct view pid;
+	struct view rest, pid;
 	bool is_it = true;
 
-	buf_fmt(&path, "%s/%.*s.pid", a->run_dir, (int)group.n, group.p);
+	buf_fmt(&path, "%s/%.*s.pid", a->run_dir, (int)name->group.n,
+	    name->group.p);
 	if (buf_done(&path, &none) == 0 &&
 	    file_follow(buf_str(&path), &text, &none) == 0) {
-		pid = text_trim(buf_view(&text));
-		is_it = pid.n == pool.n && memcmp(pid.p, pool.p, pid.n) == 0;
+		is_it = false;
+		rest = buf_view(&text);
+		while (!is_it && text_split(&rest, '\n', &pid))
+			is_it = is_same(text_trim(pid), name->pool) ||
+				is_same(text_trim(pid), name->pid);
 	}
 	buf_fini(&text);
 	buf_fini(&path);
@@ -437,15 +455,15 @@ compare_entry(void *arg, const char *name, struct fault *f)
 {
 	struct comparison *a = arg;
 	struct buf text = BUF_INIT(DOCUMENT_MAX);
-	struct view group, pool;
 	struct fault why = FAULT_INIT;
+	struct name parts;
 	int rc = 0;
 
-	if (!split_name(name, &group, &pool) || !is_wanted(a, group) ||
-	    !file_is_held(a->dir, name) || !is_serving(a, group, pool))
+	if (!split_name(name, &parts) || !is_wanted(a, parts.group) ||
+	    !file_is_held(a->dir, name) || !is_serving(a, &parts))
 		return 0;
 	if (file_read(a->dir, name, &text, &why) == 0) {
-		compare_document(a, group, buf_view(&text));
+		compare_document(a, parts.group, buf_view(&text));
 	} else if (why.kind == FAULT_MEMORY) {
 		*f = why;
 		rc = -1;

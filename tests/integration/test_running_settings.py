@@ -27,8 +27,9 @@ UNGIVEN = "/api/mv/get_character_reference/00000000-0000-4000-8000-000000000000"
 
 @pytest.fixture(scope="module")
 def guarded_groups():
-    """Groups whose POSTs and GETs need a key, and a second model key."""
+    """Groups whose POSTs and GETs need a key."""
     one = Groups(fast=2, lookup=1, slow=2, API_KEY=KEY, PROTECT_READS="true",
+                 GENERATE_DEADLINE="55",
                  SKETCH_KEY="never-compared",
                  AWS_SESSION_TOKEN="a-secret-that-may-go")
     try:
@@ -286,12 +287,12 @@ def test_workers_that_finish_their_last_request_do_not_count(house):
 
     def wait_and_draw(call):
         asked.set()
-        go_on.wait(15)
+        go_on.wait(50)
         images(png())(call)
 
     house.model.script(wait_and_draw)
     paying = threading.Thread(target=lambda: replies.append(
-        house.http.post(BODY, headers={"X-API-Key": KEY})))
+        house.http.post(BODY, headers={"X-API-Key": KEY}, deadline=60)))
     paying.start()
     try:
         assert asked.wait(10)
