@@ -1,6 +1,5 @@
 # charref.  `make help` lists the targets; F=release|debug|asan chooses a
-# flavour, each with its own folder build/<F>/.  Further flavours are those of
-# `make variants` and `make fuzz`.
+# flavour, each with its own folder build/<F>/.  So do `variants` and `fuzz`.
 F ?= release
 B := build/$(F)
 PREFIX ?= /usr/local
@@ -17,8 +16,7 @@ ifneq ($(filter-out programs units fuzzers build/%,$(or $(MAKECMDGOALS),all)),)
 .NOTPARALLEL:
 endif
 
-SANITIZE       := -fsanitize=address,undefined -fno-sanitize-recover=all \
-                  -fno-omit-frame-pointer
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 CFLAGS_debug   := -O1 -g3
 CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 CFLAGS_asan    := -O1 -g3 $(SANITIZE)
@@ -26,12 +24,8 @@ CFLAGS_fuzz    := -O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link
 CFLAGS_clang   := -O1
 CFLAGS_lto     := -O3 -flto=auto
 CFLAGS_uchar   := -O1 -funsigned-char # as char is on arm64
-ifneq ($(filter fuzz clang,$(F)),)
-CC := $(filter ccache,$(CC)) clang
-endif
-ifeq ($(F),lto)
-AR := gcc-ar
-endif
+CC := $(if $(filter fuzz clang,$(F)),$(filter ccache,$(CC)) clang,$(CC))
+AR := $(if $(filter lto,$(F)),gcc-ar,$(AR))
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wcast-qual \
         -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings \

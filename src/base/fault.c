@@ -47,8 +47,7 @@ begin(struct fault *f, enum fault_kind kind)
 	return true;
 }
 
-int
-fault_set(struct fault *f, enum fault_kind kind, const char *fmt, ...)
+int(fault_set)(struct fault *f, enum fault_kind kind, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -60,8 +59,7 @@ fault_set(struct fault *f, enum fault_kind kind, const char *fmt, ...)
 	return -1;
 }
 
-int
-fault_sys(struct fault *f, enum fault_kind kind, const char *fmt, ...)
+int(fault_sys)(struct fault *f, enum fault_kind kind, const char *fmt, ...)
 {
 	const int saved = errno;
 	va_list ap;
@@ -78,8 +76,7 @@ fault_sys(struct fault *f, enum fault_kind kind, const char *fmt, ...)
 	return -1;
 }
 
-int
-fault_in(struct fault *f, enum fault_kind kind, const char *field,
+int(fault_in)(struct fault *f, enum fault_kind kind, const char *field,
     const char *fmt, ...)
 {
 	va_list ap;
@@ -93,8 +90,7 @@ fault_in(struct fault *f, enum fault_kind kind, const char *field,
 	return -1;
 }
 
-int
-fault_while(struct fault *f, const char *fmt, ...)
+int(fault_while)(struct fault *f, const char *fmt, ...)
 {
 	char inner[sizeof f->text];
 	va_list ap;
@@ -110,8 +106,7 @@ fault_while(struct fault *f, const char *fmt, ...)
 	return -1;
 }
 
-int
-fault_details(struct fault *f, const char *fmt, ...)
+int(fault_details)(struct fault *f, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -124,8 +119,7 @@ fault_details(struct fault *f, const char *fmt, ...)
 	return -1;
 }
 
-int
-fault_remedy(struct fault *f, const char *remedy)
+int(fault_remedy)(struct fault *f, const char *remedy)
 {
 	const size_t n = strlen(f->text);
 

@@ -335,8 +335,10 @@ file_open_folder(const char *path, int *dir, struct fault *f)
 {
 	const int fd = open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
 
-	if (fd == -1)
-		return failed(f, "open the folder", path);
+	if (fd == -1) {
+		(void)failed(f, "open the folder", path);
+		return -1;
+	}
 	*dir = fd;
 	return 0;
 }
@@ -455,8 +457,10 @@ file_free_space(int dir, int64_t *bytes, int64_t *files, struct fault *f)
 {
 	struct statvfs vfs;
 
-	if (fstatvfs(dir, &vfs) == -1)
-		return failed(f, "ask for free space in", "a folder");
+	if (fstatvfs(dir, &vfs) == -1) {
+		(void)failed(f, "ask for free space in", "a folder");
+		return -1;
+	}
 	if (vfs.f_frsize > 0 && vfs.f_bavail > INT64_MAX / vfs.f_frsize)
 		*bytes = INT64_MAX;
 	else
