@@ -1,6 +1,5 @@
 # charref.  `make help` lists the targets; F=release|debug|asan chooses a
-# flavour, each with its own folder build/<F>/.  Further flavours are those of
-# `make variants` and `make fuzz`.
+# flavour, each with its own folder build/<F>/.  So do `variants` and `fuzz`.
 F ?= release
 B := build/$(F)
 PREFIX ?= /usr/local
@@ -17,8 +16,7 @@ ifneq ($(filter-out programs tools units fuzzers build/%,$(or $(MAKECMDGOALS),al
 .NOTPARALLEL:
 endif
 
-SANITIZE       := -fsanitize=address,undefined -fno-sanitize-recover=all \
-                  -fno-omit-frame-pointer
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 CFLAGS_debug   := -O1 -g3
 CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 CFLAGS_asan    := -O1 -g3 $(SANITIZE)

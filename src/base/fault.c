@@ -47,8 +47,7 @@ begin(struct fault *f, enum fault_kind kind)
 	return true;
 }
 
-int
-fault_set(struct fault *f, enum fault_kind kind, const char *fmt, ...)
+int(fault_set)(struct fault *f, enum fault_kind kind, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -60,8 +59,7 @@ fault_set(struct fault *f, enum fault_kind kind, const char *fmt, ...)
 	return -1;
 }
 
-int
-fault_sys(struct fault *f, enum fault_kind kind, const char *fmt, ...)
+int(fault_sys)(struct fault *f, enum fault_kind kind, const char *fmt, ...)
 {
 	const int saved = errno;
 	va_list ap;
@@ -84,16 +82,14 @@ fault_is_full(int error)
 	return error == ENOSPC || error == EDQUOT || error == EFBIG;
 }
 
-int
-fault_disk(struct fault *f, const char *doing, const char *name)
+int(fault_disk)(struct fault *f, const char *doing, const char *name)
 {
 	if (fault_is_full(errno))
 		return fault_sys(f, FAULT_FULL, "%s", doing);
 	return fault_sys(f, FAULT_DISK, "%s %s", doing, name);
 }
 
-int
-fault_in(struct fault *f, enum fault_kind kind, const char *field,
+int(fault_in)(struct fault *f, enum fault_kind kind, const char *field,
     const char *fmt, ...)
 {
 	va_list ap;
@@ -107,8 +103,7 @@ fault_in(struct fault *f, enum fault_kind kind, const char *field,
 	return -1;
 }
 
-int
-fault_while(struct fault *f, const char *fmt, ...)
+int(fault_while)(struct fault *f, const char *fmt, ...)
 {
 	char inner[sizeof f->text];
 	va_list ap;
@@ -124,8 +119,7 @@ fault_while(struct fault *f, const char *fmt, ...)
 	return -1;
 }
 
-int
-fault_details(struct fault *f, const char *fmt, ...)
+int(fault_details)(struct fault *f, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -138,8 +132,7 @@ fault_details(struct fault *f, const char *fmt, ...)
 	return -1;
 }
 
-int
-fault_remedy(struct fault *f, const char *remedy)
+int(fault_remedy)(struct fault *f, const char *remedy)
 {
 	const size_t n = strlen(f->text);
 

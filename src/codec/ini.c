@@ -111,9 +111,9 @@ begin_section(struct reader *r, struct view line, struct fault *f)
 
 	line.p++;
 	line.n--;
-	if (memchr(line.p, ']', line.n) == NULL)
+	if (memchr(line.p, ']', line.n) == NULL ||
+	    !text_split(&line, ']', &name))
 		return refuse(r, "a section without its ]", f);
-	(void)text_split(&line, ']', &name);
 	line = text_trim(line);
 	if (line.n > 0 && line.p[0] != '#' && line.p[0] != ';')
 		return refuse(r, "more after the section's ]", f);

@@ -282,8 +282,10 @@ db_text(struct db_query *q, int column, struct view *v, struct fault *f)
 {
 	const unsigned char *p = sqlite3_column_text(q->st, column);
 
-	if (p == NULL)
-		return refused(q->db, SQLITE_NOMEM, f);
+	if (p == NULL) {
+		(void)refused(q->db, SQLITE_NOMEM, f);
+		return -1;
+	}
 	v->p = (const char *)p;
 	v->n = (size_t)sqlite3_column_bytes(q->st, column);
 	return 0;

@@ -23,7 +23,7 @@ PROGRAMS = {"charref", "charref-fcgi", "charref-pool", "charref-sketch"}
 # What it writes is thrown away when it is cut short: no need to fsync it.
 APT = ("apt-get", "-y", "--no-install-recommends", "-o",
        "Dpkg::Options::=--force-unsafe-io")
-EQUIP_S = 1800  # for each step: some 150 packages are fetched and unpacked
+EQUIP_S = 1800  # for each step: some 300 packages are fetched and unpacked
 BUILD_S = 900
 NOT_COPIED = shutil.ignore_patterns(".git", "build", "data", "__pycache__")
 
@@ -55,7 +55,8 @@ def equip(shop: Workshop):
     shutil.copytree(PROJECT / "deploy/debian", shop.root / "root/wants/debian")
     shop.run("dpkg", "--add-architecture", ARCH)
     shop.run("apt-get", "update", timeout=EQUIP_S)
-    shop.run(*APT, "install", "lintian", timeout=EQUIP_S)
+    shop.run(*APT, "install", "lintian", f"crossbuild-essential-{ARCH}",
+             timeout=EQUIP_S)
     shop.run(*APT, "build-dep", f"--host-architecture={ARCH}", "/root/wants",
              timeout=EQUIP_S)
     shop.run("apt-get", "clean")
