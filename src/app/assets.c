@@ -464,8 +464,7 @@ look_at_copies(struct association *as, struct fault *f)
 		if (!as->wanted[i].has_file ||
 		    as->wanted[i].upload.object.state == OBJECTS_DONE)
 			looked[n++] = &as->wanted[i].upload;
-	return upload_look(
-	    &parts, looked, n, clock_ticks_ms() + LOOKUP_MS, f);
+	return upload_look(&parts, looked, n, clock_ticks_ms() + LOOKUP_MS, f);
 }
 
 /* One that the catalogue thought was there waits again. */
