@@ -838,7 +838,7 @@ def test_a_storage_that_hangs_is_waited_for_no_longer_than_said(long_wait):
     now.must_fail(503, "Unavailable")
     assert now.seconds < 1 * SLOWNESS
     one.cloud.set_mode("up")
-    wait_until(lambda: len(one.cloud.objects) == 5, "the uploader", 40)
+    wait_until(lambda: len(one.cloud.objects) == 6, "the uploader", 40)
     assert one.cloud.objects[key_of("killed")].data == long_wait.killed
     assert one.cloud.objects[key_of(first)].data == data
     assert one.cloud.objects[key_of(second, "j")].data == other
