@@ -456,7 +456,7 @@ find_one(struct association *as, struct asset *out, struct fault *f)
  * What the bucket has of them in this job: whether it is an edited copy
  * decides what the folder gets, and what is answered for those that the
  * catalogue has there.  Others are looked at when they are sent.  A bucket
- * that does not say leaves all as it was.
+ * that does not say within LOOKUP_MS leaves all as it was.
  */
 static int
 look_at_copies(struct association *as, struct fault *f)
@@ -472,7 +472,7 @@ look_at_copies(struct association *as, struct fault *f)
 		if (!as->wanted[i].has_file ||
 		    as->wanted[i].upload.object.state == OBJECTS_DONE)
 			looked[n++] = &as->wanted[i].upload;
-	return upload_look(&parts, looked, n, as->until_ms, f);
+	return upload_look(&parts, looked, n, clock_ticks_ms() + LOOKUP_MS, f);
 }
 
 /* One that the catalogue thought was there waits again. */
