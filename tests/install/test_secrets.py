@@ -210,7 +210,7 @@ def test_reads_that_are_protected_stay_so_in_workers_and_in_nginx(room):
     told = room.run("journalctl", "--no-pager", "-u", "charref-site")
     assert "PROTECT_READS is not true" in told
     assert room.ask(path).status == 401
-    assert "@local_picture" not in room.run(
+    assert "location @local_picture" not in room.run(
         "cat", "/run/charref-nginx/charref.conf")
     room.run("systemctl", "restart", "charref-pool@*", "charref-site",
              timeout=120)
