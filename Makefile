@@ -86,7 +86,8 @@ fuzz: check-deps ## run each fuzz target for FUZZ_SECONDS (60) with libFuzzer
 
 variants: $(VARIANTS) ## compile all of it by clang, for LTO, with unsigned char
 $(VARIANTS): check-deps
-	@$(MAKE) --no-print-directory F=$(@:variant-%=%) programs units
+	@$(MAKE) --no-print-directory F=$(@:variant-%=%) programs \
+	    $(if $(filter variant-lto,$@),,units)
 
 lint: check-deps all ## layers, lengths, banned calls, format, documents
 	@tests/lint/lint

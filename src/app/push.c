@@ -327,7 +327,7 @@ settle_sent(
 static int
 send(struct plan *p, struct parcel *parcels, size_t n, struct fault *f)
 {
-	struct plan_file *files[BATCH];
+	struct plan_file *files[BATCH] = { NULL };
 	struct s3_op *ops = calloc(n, sizeof *ops);
 	struct fault why = FAULT_INIT;
 	size_t i;
