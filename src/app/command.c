@@ -74,8 +74,9 @@ static const struct verb verbs[] = {
 	    "make the catalogue say what folder and bucket have" },
 	{ "backup", verbs_backup, 0, 1, 1, "backup FILE",
 	    "write the catalogue of this moment to a new file" },
-	{ "config", verbs_config, MARKDOWN, 0, 1, "config [NAME | --markdown]",
-	    "the settings in force, one of them, or the table of all" },
+	{ "config", verbs_config, MARKDOWN, 0, VERBS_WORDS_MAX,
+	    "config [NAME... | --markdown]",
+	    "the settings in force, some of them, or the table of all" },
 	{ "changes", verbs_changes, JSON, 0, 1, "changes [GROUP] [--json]",
 	    "settings that differ from those of the processes that run; fails "
 	    "when these would open the service" },

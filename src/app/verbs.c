@@ -312,23 +312,27 @@ show_credentials(const struct conf *conf, struct buf *out)
 int
 verbs_config(const struct verbs_line *line, struct buf *out, struct fault *f)
 {
-	enum conf_key key = CONF_COUNT;
+	enum conf_key keys[VERBS_WORDS_MAX];
 	struct conf *conf = NULL;
+	size_t i;
 
 	if (line->markdown) {
 		conf_markdown(out);
 		return 0;
 	}
-	if (line->n == 1 && !conf_named(line->words[0], &key))
-		return fault_set(f, FAULT_RANGE,
-		    "there is no setting %s; `charref config` lists them",
-		    line->words[0]);
+	for (i = 0; i < line->n; i++)
+		if (!conf_named(line->words[i], &keys[i]))
+			return fault_set(f, FAULT_RANGE,
+			    "there is no setting %s; `charref config` lists "
+			    "them",
+			    line->words[i]);
 	if (start_command(&conf) == -1)
 		return -1;
-	if (line->n == 1) {
-		conf_show(conf, key, out);
+	for (i = 0; i < line->n; i++) {
+		conf_show(conf, keys[i], out);
 		buf_add(out, VIEW("\n"));
-	} else {
+	}
+	if (line->n == 0) {
 		conf_show_all(conf, out);
 		if (conf_has_bucket(conf))
 			show_credentials(conf, out);
