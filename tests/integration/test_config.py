@@ -70,7 +70,7 @@ def test_an_unknown_name_is_an_error():
 
 
 @pytest.mark.parametrize("arguments", [
-    (), ("nothing",), ("config", "a", "b"), ("--nothing",), ("routes", "x")])
+    (), ("nothing",), ("config", "--json"), ("--nothing",), ("routes", "x")])
 def test_wrong_usage_exits_2_and_says_how(arguments):
     done = run(*arguments)
     assert done.returncode == 2 and done.stdout == ""
