@@ -151,7 +151,7 @@ $(B)/bench/%: tests/bench/%.c
 	$(LINK) $< -lfcgi
 
 # A fault test refuses what it wraps: see tests/fault/refuse.h.
-WRAP := malloc calloc realloc write fsync syncfs mkdirat renameat2
+WRAP := malloc calloc realloc write fsync syncfs mkdirat renameat2 readdir setxattr
 $(B)/fault/%: tests/fault/%.c $(B)/lib.a
 	$(LINK) $< $(B)/lib.a $(LIBS) $(WRAP:%=-Wl,--wrap=%)
 

@@ -66,7 +66,9 @@ SETTING(NUMBER, COMPARED,  UPLOAD_BUDGET,    "5", 1, 15, "",
 SETTING(NUMBER, COMPARED,  VERIFY_DAYS,      "30", 0, 3650, "",
     "Days after which the uploader asks whether an uploaded image is still there; 0: never.")
 SETTING(PATH,   COMPARED,  JOBS_DIR,         "/tmp/video_jobs", 0, 0, "",
-    "Folder of the jobs' folders, for requests over HTTP.")
+    "Folder of the jobs' folders, for requests over HTTP. Below it folders are made "
+    "0770 and files 0660 in folders that are setgid and writable for their group "
+    "(`charref-admin jobs-folder` makes them so); elsewhere the umask holds.")
 SETTING(CHOICE, COMPARED,  IMAGE_PROVIDER,   "google", 0, 0, "google",
     "Whose image API to call.")
 SETTING(TEXT,   COMPARED,  IMAGE_MODELS,     "gemini-nano-banana-2.1,gemini-3.1-flash-lite-image", 0, 0, "",

@@ -55,25 +55,13 @@ sweep(int dir)
 	(void)closedir(list);
 }
 
-static int
-open_base(int *dir, const char *base, struct fault *f)
-{
-	if (file_make_jobs_folders(base, f) == -1)
-		return -1;
-	*dir = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (*dir == -1)
-		return share_fault(
-		    f, AT_FDCWD, base, SHARE_READ, "open the folder");
-	return 0;
-}
-
 int
 copies_open(
     int *dir, const char *base, const struct job_id *job, struct fault *f)
 {
 	int at = -1;
 
-	if (open_base(&at, base, f) == -1)
+	if (file_open_jobs_folder(base, true, &at, f) == -1)
 		return -1;
 	if ((job == NULL || enter(&at, job->text, f) == 0) &&
 	    enter(&at, COPIES_FOLDER, f) == 0) {

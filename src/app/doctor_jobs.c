@@ -25,10 +25,19 @@ enum {
 };
 
 static void
-advise(struct finding *it)
+advise(struct finding *it, const char *jobs)
 {
 	if (it->remedy.len == 0)
-		finding_advise(it, "run `charref-admin jobs-folder` as root");
+		finding_advise(
+		    it, "run `charref-admin jobs-folder %s` as root", jobs);
+}
+
+/* The next entry, or NULL: at the end with errno 0. */
+static const struct dirent *
+next_entry(DIR *list)
+{
+	errno = 0;
+	return readdir(list);
 }
 
 /* --- as both users --- */
@@ -233,7 +242,7 @@ try_members(struct patient *p, struct finding *it, const char *jobs,
 		}
 		finding_add(it, FINDING_FAILED, "%s and %s: %s",
 		    p->service.name, members[i].name, f.text);
-		advise(it);
+		advise(it, jobs);
 	}
 }
 
@@ -308,11 +317,13 @@ look_as_workers(const void *arg, struct fault *f)
 
 	if (list == NULL)
 		return fault_sys(f, FAULT_DISK, "list processes");
-	while (rc == 0 && (entry = readdir(list)) != NULL)
+	while (rc == 0 && (entry = next_entry(list)) != NULL)
 		if (isdigit((unsigned char)entry->d_name[0]) &&
 		    is_worker(entry->d_name, s->uid) &&
 		    has_run_dir(entry->d_name, s->run_dir))
 			rc = look_as(entry->d_name, s->jobs, f);
+	if (rc == 0 && errno != 0)
+		rc = fault_sys(f, FAULT_DISK, "list processes");
 	(void)closedir(list);
 	return rc;
 }
@@ -330,8 +341,7 @@ look_from_units(struct patient *p, struct finding *it, const char *jobs)
 		return;
 	finding_add(it, FINDING_FAILED, "%s", f.text);
 	finding_advise(it,
-	    "run `charref-admin jobs-folder %s` as root, and "
-	    "reload the units",
+	    "run `charref-admin jobs-folder %s` and `charref-reload` as root",
 	    jobs);
 }
 
@@ -350,7 +360,7 @@ judge_modes(
 	if (!share_is_shared(st)) {
 		finding_add(it, FINDING_WARNING,
 		    "it is not setgid: what is made there has other groups");
-		advise(it);
+		advise(it, jobs);
 	}
 	if (acl == SHARING_ACL)
 		return;
@@ -358,10 +368,36 @@ judge_modes(
 	    "it has no default ACL: what a user with umask 022 makes there "
 	    "is theirs alone to write");
 	if (acl == SHARING_NO_ACL)
-		advise(it);
+		advise(it, jobs);
 	else
 		finding_advise(it, "its file system has no ACLs: give the "
 				   "pipeline's user the umask 002");
+}
+
+/* What was found of the folders of jobs. */
+struct census {
+	int n;
+	int wrong;
+	char first[PATH_MAX]; /* of the wrong ones */
+};
+
+static void
+look_at_job(
+    struct census *c, const char *jobs, int dir, const char *name, gid_t gid)
+{
+	char owners[PERSON_OWNERS_SIZE];
+	struct stat st;
+
+	if (name[0] == '.' ||
+	    fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == -1 ||
+	    !S_ISDIR(st.st_mode))
+		return;
+	c->n++;
+	if (share_is_shared(&st) && st.st_gid == gid)
+		return;
+	if (c->wrong++ == 0)
+		(void)snprintf(c->first, sizeof c->first, "%s/%s (%s)", jobs,
+		    name, person_owners(owners, &st));
 }
 
 /* Folders that were moved in, or made before the folder was shared. */
@@ -370,40 +406,32 @@ look_at_jobs(struct finding *it, const char *jobs, int dir, gid_t gid)
 {
 	const int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *list = fd == -1 ? NULL : fdopendir(fd);
-	char owners[PERSON_OWNERS_SIZE], first[PATH_MAX] = "";
+	struct census c = { .n = 0 };
 	const struct dirent *entry;
-	struct stat st;
-	int n = 0, wrong = 0;
 
-	while (
-	    list != NULL && n < JOBS_MAX && (entry = readdir(list)) != NULL) {
-		if (entry->d_name[0] == '.' ||
-		    fstatat(dir, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) ==
-			-1 ||
-		    !S_ISDIR(st.st_mode))
-			continue;
-		n++;
-		if (share_is_shared(&st) && st.st_gid == gid)
-			continue;
-		if (wrong++ == 0)
-			(void)snprintf(first, sizeof first, "%s/%s (%s)", jobs,
-			    entry->d_name, person_owners(owners, &st));
-	}
+	while (list != NULL && c.n < JOBS_MAX &&
+	       (entry = next_entry(list)) != NULL)
+		look_at_job(&c, jobs, dir, entry->d_name, gid);
+	if (list == NULL || (c.n < JOBS_MAX && errno != 0))
+		finding_add(it, FINDING_WARNING,
+		    "not all of %s can be listed: %s", jobs, strerror(errno));
 	if (list != NULL)
 		(void)closedir(list);
-	if (wrong == 0)
+	else if (fd != -1)
+		(void)close(fd);
+	if (c.wrong == 0)
 		return;
 	finding_add(it, FINDING_WARNING,
-	    "%d of %d jobs' folders are not the group's to write: %s", wrong, n,
-	    first);
-	advise(it);
+	    "%d of %d jobs' folders are not the group's to write: %s", c.wrong,
+	    c.n, c.first);
+	advise(it, jobs);
 }
 
 static void
 look_at_shared(struct patient *p, struct finding *it, const char *jobs, int dir,
     const struct stat *st)
 {
-	/* Root started us, and we may be anybody. */
+	/* Only root can act as the service and as the members. */
 	const bool may_try = getuid() == 0 && p->service.uid != 0;
 
 	if (may_try)

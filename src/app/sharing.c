@@ -5,11 +5,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/openat2.h>
 #include <linux/posix_acl.h>
 #include <linux/posix_acl_xattr.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -198,17 +200,18 @@ static int
 share_folder(struct sharing *s, int fd, const struct stat *st)
 {
 	const mode_t mode = (st->st_mode & 07777) | S_IRWXU | SHARE_BITS;
-	int acl = share_access(fd, RWX), rc;
+	const int acl = share_access(fd, RWX);
+	const int rc = acl == -1 ? -1 : set_mode(fd, st, s->gid, mode);
+	int preset;
 
-	rc = acl == -1 ? -1 : set_mode(fd, st, s->gid, mode);
 	if (rc == -1)
 		return -1;
-	acl += share_by_default(fd, mode);
-	if (acl == -1 && errno == ENOTSUP) {
+	preset = share_by_default(fd, mode);
+	if (preset == -1 && errno == ENOTSUP) {
 		s->has_no_acls = true;
-		acl = 0;
+		preset = 0;
 	}
-	return acl == -1 ? -1 : acl + rc > 0;
+	return preset == -1 ? -1 : acl + rc + preset > 0;
 }
 
 /* --- all of them --- */
@@ -237,7 +240,7 @@ share_entry(struct sharing *s, int dir, const char *name, char *path, int depth)
 		count(s, path, share_folder(s, fd, &st));
 		share_below(s, fd, path, depth);
 	} else if (S_ISREG(st.st_mode) && st.st_nlink > 1) {
-		leave(s, path, "has another name elsewhere, and is left alone");
+		leave(s, path, "is a hard link; not changed");
 	} else if (S_ISREG(st.st_mode)) {
 		s->files++;
 		count(s, path, share_file(s, fd, &st));
@@ -250,6 +253,19 @@ static bool
 is_entry(const char *name)
 {
 	return strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
+/* The next entry, or NULL: at the end with errno 0. */
+static const struct dirent *
+next_entry(DIR *list)
+{
+	const struct dirent *entry;
+
+	do {
+		errno = 0;
+		entry = readdir(list);
+	} while (entry != NULL && !is_entry(entry->d_name));
+	return entry;
 }
 
 /* Calls itself by way of share_entry, DEPTH_MAX deep. */
@@ -269,17 +285,39 @@ share_below(struct sharing *s, int dir, char *path, int depth)
 			(void)close(fd);
 		return;
 	}
-	while ((entry = readdir(list)) != NULL) {
-		if (!is_entry(entry->d_name))
-			continue;
+	while ((entry = next_entry(list)) != NULL) {
 		(void)snprintf(path + n, PATH_MAX - n, "/%s", entry->d_name);
 		share_entry(s, dirfd(list), entry->d_name, path, depth + 1);
 		path[n] = '\0';
 	}
+	if (errno != 0)
+		leave(s, path, strerror(errno));
 	(void)closedir(list);
 }
 
 /* --- the verb --- */
+
+/* No part of the path may be a link: its owner could lead root anywhere. */
+static int
+open_top(const char *path, struct stat *st, struct fault *f)
+{
+	const struct open_how how = { .flags =
+					  O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+		.resolve = RESOLVE_NO_SYMLINKS };
+	const int dir =
+	    (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
+
+	if (dir != -1 && fstat(dir, st) == 0)
+		return dir;
+	if (errno == ENOENT)
+		return fault_set(f, FAULT_ABSENT, "no such folder: %s", path);
+	if (errno == ELOOP)
+		return fault_set(f, FAULT_CONFLICT,
+		    "a part of %s is a symbolic link: give the path without "
+		    "links",
+		    path);
+	return fault_sys(f, FAULT_DISK, "open %s", path);
+}
 
 /* The group of an installed service, if the host has it. */
 static gid_t
@@ -314,17 +352,15 @@ sharing_verb(const struct verbs_line *line, struct buf *out, struct fault *f)
 	if (strlen(line->words[0]) >= sizeof path)
 		return fault_set(f, FAULT_RANGE, "the path is too long");
 	(void)snprintf(path, sizeof path, "%s", line->words[0]);
-	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir == -1 || fstat(dir, &st) == -1)
-		return errno == ENOENT
-			   ? fault_set(
-				 f, FAULT_ABSENT, "no such folder: %s", path)
-			   : fault_sys(f, FAULT_DISK, "open %s", path);
+	dir = open_top(path, &st, f);
+	if (dir == -1)
+		return -1;
 	s.gid = group_for(&st);
 	share_entry(&s, dir, ".", path, 0);
 	(void)close(dir);
 	report(&s, path, out);
-	return s.left == 0 ? 0
-			   : fault_set(f, FAULT_CONFLICT,
-				 "%ld were left as they are", s.left);
+	return s.left == 0
+		   ? 0
+		   : fault_set(f, FAULT_CONFLICT,
+			 "%ld files or folders were not changed", s.left);
 }

@@ -318,21 +318,32 @@ sync_parent(int dir, bool made)
 	return rc;
 }
 
+/* jobs: the folder of jobs that the way leads to, or NULL. */
+static int
+failed_on_way(struct fault *f, int dir, const char *doing, const char *name,
+    const char *jobs)
+{
+	return jobs == NULL
+		   ? fault_disk(f, doing, name)
+		   : share_fault_below(f, jobs, dir, name, SHARE_WRITE, doing);
+}
+
 /* Makes, when it is missing, the folder `name` in *dir; *dir becomes it. */
 static int
-step_into(int *dir, const char *name, bool is_jobs, struct fault *f)
+step_into(int *dir, const char *name, const char *jobs, struct fault *f)
 {
-	const bool made = (is_jobs ? share_mkdir(*dir, name)
-				   : mkdirat(*dir, name, FOLDER_MODE)) == 0;
+	const bool made =
+	    (jobs != NULL ? share_mkdir(*dir, name)
+			  : mkdirat(*dir, name, FOLDER_MODE)) == 0;
 	int next;
 
 	if (!made && errno != EEXIST)
-		return failed_in(f, *dir, "make the folder", name, is_jobs);
+		return failed_on_way(f, *dir, "make the folder", name, jobs);
 	if (sync_parent(*dir, made) == -1)
-		return failed_in(f, *dir, "sync the folder of", name, is_jobs);
+		return failed_on_way(f, *dir, "sync the folder of", name, jobs);
 	next = open_at(*dir, name, O_PATH | O_DIRECTORY);
 	if (next == -1)
-		return failed_in(f, *dir, "enter the folder", name, is_jobs);
+		return failed_on_way(f, *dir, "enter the folder", name, jobs);
 	(void)close(*dir);
 	*dir = next;
 	return 0;
@@ -365,7 +376,7 @@ make_folders(const char *path, bool is_jobs, struct fault *f)
 	if (dir == -1)
 		return fault_disk(f, "make folders of", path);
 	while (rc == 0 && next_name(&rest, name))
-		rc = step_into(&dir, name, is_jobs, f);
+		rc = step_into(&dir, name, is_jobs ? path : NULL, f);
 	(void)close(dir);
 	return rc;
 }
@@ -377,9 +388,17 @@ file_make_folders(const char *path, struct fault *f)
 }
 
 int
-file_make_jobs_folders(const char *path, struct fault *f)
+file_open_jobs_folder(const char *path, bool make, int *dir, struct fault *f)
 {
-	return make_folders(path, true, f);
+	if (make && make_folders(path, true, f) == -1)
+		return -1;
+	*dir = open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
+	if (*dir != -1)
+		return 0;
+	if (errno == ENOENT || errno == ENOTDIR)
+		return fault_set(f, FAULT_ABSENT, "no such folder: %s", path);
+	return share_fault_below(
+	    f, path, AT_FDCWD, path, SHARE_READ, "open the folder");
 }
 
 int

@@ -77,9 +77,11 @@ void file_sweep_drafts(int dir);
 /* Makes the folder and its missing parents, 0750, each one durable. */
 int file_make_folders(const char *path, struct fault *f);
 
-/* The same for the folder of a job, as base/share makes them.  FAULT_CONFLICT,
- * too, when we may not. */
-int file_make_jobs_folders(const char *path, struct fault *f);
+/* Opens a folder of jobs or of one job; with make, makes it and its missing
+ * parents as base/share does.  FAULT_ABSENT when there is none, FAULT_CONFLICT
+ * when we may not.  The descriptor is the caller's. */
+int file_open_jobs_folder(
+    const char *path, bool make, int *dir, struct fault *f);
 
 /* Opens a folder for the calls above.  The descriptor is the caller's. */
 int file_open_folder(const char *path, int *dir, struct fault *f);

@@ -9,8 +9,6 @@
 
 #include "base/person.h"
 
-static const char remedy[] = "run `charref-admin jobs-folder` as root";
-
 bool
 share_is_shared(const struct stat *folder)
 {
@@ -89,36 +87,88 @@ write_path(char path[PATH_MAX], int dir, const char *name)
 	    path + n, PATH_MAX - (size_t)n, "%s%s", n == 0 ? "" : "/", name);
 }
 
-static int
-name_obstacle(struct fault *f, int dir, const char *name, enum share_deed deed)
+/* Takes the last name off an absolute path: false before a folder of "/". */
+static bool
+go_up(char *path)
 {
-	char path[PATH_MAX], owners[PERSON_OWNERS_SIZE];
+	char *slash = strrchr(path, '/');
+
+	if (slash == NULL || slash == path)
+		return false;
+	*slash = '\0';
+	return strchr(path + 1, '/') != NULL;
+}
+
+/* The folder to make right: the nearest shared one, which may have been made
+ * so after what is in it, or else the one that is the obstacle. */
+static void
+find_shared(char folder[PATH_MAX], const char *obstacle)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	(void)snprintf(path, sizeof path, "%s", obstacle);
+	if (stat(path, &st) == -1 || !S_ISDIR(st.st_mode))
+		(void)go_up(path);
+	(void)snprintf(folder, PATH_MAX, "%s", path);
+	do {
+		if (stat(path, &st) == -1 || !share_is_shared(&st))
+			continue;
+		(void)snprintf(folder, PATH_MAX, "%s", path);
+		return;
+	} while (go_up(path));
+}
+
+/* jobs: the folder to make right, or NULL when it is to be found. */
+static int
+name_obstacle(struct fault *f, int dir, const char *name,
+    enum share_access access, const char *jobs)
+{
+	char path[PATH_MAX], folder[PATH_MAX], owners[PERSON_OWNERS_SIZE];
 	struct person me;
 	struct stat st;
 
 	write_path(path, dir, name);
+	find_shared(folder, path);
+	if (jobs == NULL || jobs[0] != '/')
+		jobs = folder;
 	person_of_uid(&me, geteuid());
-	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) == 0)
-		(void)fault_set(f, FAULT_CONFLICT, "%s may not %s %s (%s)",
-		    me.name, deed == SHARE_READ ? "read" : "write to", path,
-		    person_owners(owners, &st));
-	else
-		(void)fault_set(
-		    f, FAULT_CONFLICT, "%s cannot reach %s", me.name, path);
-	return fault_remedy(f, remedy);
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) == -1)
+		return fault_set(f, FAULT_CONFLICT,
+		    "%s cannot reach %s: run `charref-admin jobs-folder %s` as "
+		    "root",
+		    me.name, path, jobs);
+	return fault_set(f, FAULT_CONFLICT,
+	    "%s may not %s %s (%s): run `charref-admin jobs-folder %s` as root",
+	    me.name, access == SHARE_READ ? "read" : "write to", path,
+	    person_owners(owners, &st), jobs);
 }
 
 /* The folder, or else what has the name in it, is the obstacle. */
-int
-share_fault(struct fault *f, int dir, const char *name, enum share_deed deed,
-    const char *doing)
+static int
+tell(struct fault *f, int dir, const char *name, enum share_access access,
+    const char *doing, const char *jobs)
 {
-	const int wanted = deed == SHARE_READ ? X_OK : W_OK | X_OK;
+	const int wanted = access == SHARE_READ ? X_OK : W_OK | X_OK;
 	const int saved = errno;
 
 	if (saved != EACCES && saved != EPERM && saved != EROFS)
 		return fault_disk(f, doing, name);
 	if (dir != AT_FDCWD && faccessat(dir, ".", wanted, AT_EACCESS) == -1)
-		return name_obstacle(f, dir, "", deed);
-	return name_obstacle(f, dir, name, deed);
+		return name_obstacle(f, dir, "", access, jobs);
+	return name_obstacle(f, dir, name, access, jobs);
+}
+
+int
+share_fault(struct fault *f, int dir, const char *name,
+    enum share_access access, const char *doing)
+{
+	return tell(f, dir, name, access, doing, NULL);
+}
+
+int
+share_fault_below(struct fault *f, const char *jobs, int dir, const char *name,
+    enum share_access access, const char *doing)
+{
+	return tell(f, dir, name, access, doing, jobs);
 }

@@ -30,7 +30,7 @@ int share_mkdir(int dir, const char *name);
 int share_create(int dir, const char *name, int flags);
 
 /* What was to be done with a name in a folder. */
-enum share_deed {
+enum share_access {
 	SHARE_READ, /* to open or enter what is there  */
 	SHARE_WRITE /* to make or replace the name     */
 };
@@ -38,12 +38,18 @@ enum share_deed {
 /*
  * Tells what errno says of `name` in dir.  What the modes of a folder or file,
  * or a read-only file system, do not allow is FAULT_CONFLICT, whose text names
- * the obstacle with its owner, group and mode, and the command that helps;
+ * the obstacle with its owner, group and mode, and the command that helps,
+ * with the nearest folder that is shared, or else the obstacle's;
  * else as fault_disk.  doing: what was tried ("make the folder").  With
  * AT_FDCWD name is a path.
  */
 int share_fault(struct fault *f, int dir, const char *name,
-    enum share_deed deed, const char *doing);
+    enum share_access access, const char *doing);
+
+/* The same, of a name on the way to a folder of jobs, or that folder itself:
+ * the command names that folder. */
+int share_fault_below(struct fault *f, const char *jobs, int dir,
+    const char *name, enum share_access access, const char *doing);
 
 /* May we make names in that folder? */
 bool share_may_write(int dir);

@@ -35,19 +35,6 @@ open_at(int dir, const char *name, int flags)
 	return fd;
 }
 
-static int
-open_root(struct tree *t, const char *path, bool make, struct fault *f)
-{
-	if (make && file_make_jobs_folders(path, f) == -1)
-		return -1;
-	t->dir = open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
-	if (t->dir != -1)
-		return 0;
-	if (errno == ENOENT || errno == ENOTDIR)
-		return fault_set(f, FAULT_ABSENT, "no such folder: %s", path);
-	return share_fault(f, AT_FDCWD, path, SHARE_READ, "open the folder");
-}
-
 int
 tree_open(struct tree **out, const char *path, bool make, struct fault *f)
 {
@@ -56,7 +43,7 @@ tree_open(struct tree **out, const char *path, bool make, struct fault *f)
 	if (t == NULL)
 		return fault_set(f, FAULT_MEMORY, "tree");
 	t->dir = -1;
-	if (open_root(t, path, make, f) == -1) {
+	if (file_open_jobs_folder(path, make, &t->dir, f) == -1) {
 		tree_close(&t);
 		return -1;
 	}

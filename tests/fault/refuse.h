@@ -2,10 +2,10 @@
  * refuse - makes the nth call of a kind fail, and a few words to test with.
  *
  * A fault test is linked with --wrap for malloc, calloc, realloc, write,
- * fsync, syncfs, mkdirat and renameat2, and includes this header once.  Caught
- * are the calls of our own objects, not those inside shared libraries.  What a
- * refused call sets errno to is the test's choice; a write refused with
- * errno 0 is cut short instead.
+ * fsync, syncfs, mkdirat, renameat2, readdir and setxattr, and includes this
+ * header once.  Caught are the calls of our own objects, not those inside
+ * shared libraries.  What a refused call sets errno to is the test's choice; a
+ * write refused with errno 0 is cut short instead.
  */
 #ifndef TESTS_REFUSE_H
 #define TESTS_REFUSE_H
@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "../unit/folder.h"
@@ -25,6 +26,8 @@ enum refuse_kind {
 	REFUSE_FSYNC = 4,
 	REFUSE_RENAME = 8,
 	REFUSE_MKDIR = 32,
+	REFUSE_LIST = 64,
+	REFUSE_ACL = 128,
 	REFUSE_SQLITE = 16 /* for tests that count SQLite's own calls */
 };
 
@@ -82,6 +85,12 @@ int __real_renameat2(
     int from_dir, const char *from, int to_dir, const char *to, unsigned flags);
 int __wrap_renameat2(
     int from_dir, const char *from, int to_dir, const char *to, unsigned flags);
+struct dirent *__real_readdir(DIR *list);
+struct dirent *__wrap_readdir(DIR *list);
+int __real_setxattr(
+    const char *path, const char *name, const void *p, size_t n, int flags);
+int __wrap_setxattr(
+    const char *path, const char *name, const void *p, size_t n, int flags);
 
 void *
 __wrap_malloc(size_t n)
@@ -134,6 +143,21 @@ __wrap_renameat2(
 	if (refuse_this(REFUSE_RENAME))
 		return -1;
 	return __real_renameat2(from_dir, from, to_dir, to, flags);
+}
+
+struct dirent *
+__wrap_readdir(DIR *list)
+{
+	return refuse_this(REFUSE_LIST) ? NULL : __real_readdir(list);
+}
+
+int
+__wrap_setxattr(
+    const char *path, const char *name, const void *p, size_t n, int flags)
+{
+	return refuse_this(REFUSE_ACL)
+		   ? -1
+		   : __real_setxattr(path, name, p, n, flags);
 }
 
 /* A check that failed says where, and ends the test. */

@@ -160,7 +160,7 @@ def test_a_folder_that_was_moved_in_is_named_and_made_right(host):
     assert refused.status == 409, refused
     message = refused.json()["detail"]["message"]
     assert f"{JOBS}/moved/{COPIES} (pipeline:pipeline 0755)" in message
-    assert "charref-admin jobs-folder" in message
+    assert f"charref-admin jobs-folder {JOBS}`" in message
     seen = doctor(host)["shared jobs"]
     assert seen["state"] == "warning", seen
     assert f"{JOBS}/moved (pipeline:pipeline 0755)" in seen["found"]
@@ -190,11 +190,10 @@ def test_another_folder_is_an_error_until_it_is_made_right(host):
     assert refused.status == 409, refused
     message = refused.json()["detail"]["message"]
     assert f"{folder} (root:root 0755)" in message
-    assert "charref-admin jobs-folder" in message
+    assert f"charref-admin jobs-folder {folder}`" in message
     told = host.run("charref-admin", "jobs-folder", folder)
-    assert "systemctl reload" in told
-    host.run("systemctl", "reload", "charref-pool@*", "charref-uploader",
-             timeout=120)
+    assert "charref-reload" in told
+    host.run("charref-reload", timeout=120)
     done = associate(host, "j", image)
     assert done.status == 200, done
     pipeline(host, FILL, "022", f"{folder}/j")
@@ -203,7 +202,8 @@ def test_another_folder_is_an_error_until_it_is_made_right(host):
     must_do(host, DOWNLOAD, "j")
     pipeline(host, CHANGE % ("final/video.mp4", "final"), "022", f"{folder}/j")
     assert doctor(host)["shared jobs"]["state"] == "ok"
-    assert "systemctl" not in host.run("charref-admin", "jobs-folder", folder)
+    told = host.run("charref-admin", "jobs-folder", folder)
+    assert "charref-reload" not in told
 
 
 def test_the_doctor_sees_what_the_units_may_not_write(host):
@@ -218,11 +218,13 @@ def test_the_doctor_sees_what_the_units_may_not_write(host):
     seen = wait_until(told, "workers without the folder", 60)
     assert "/srv/jobs" in seen["found"] and "read-only" in seen["found"], seen
     assert "charref-admin jobs-folder" in seen["remedy"]
+    assert "charref-reload" in seen["remedy"]
 
 
 @pytest.mark.parametrize("folder", ["/", "/srv", "/home/x/jobs", "/etc/x",
                                     "/var/lib/charref", "relative",
                                     "/var/lib/charref/mv/x", "/var/lib",
+                                    "/var/log/x", "/var/spool/x",
                                     "/srv/a b"])
 def test_folders_that_are_not_for_jobs_are_refused(host, folder):
     before = host.run("sh", "-c", f"ls -ld '{folder}' / /var/lib/charref",

@@ -303,6 +303,30 @@ def test_a_file_that_the_service_may_not_read_is_named(host):
     must_name(troubles["closed"]["message"], host.job / "closed", "2700")
 
 
+def test_the_command_that_helps_has_the_folder(host):
+    """The nearest that is shared; a base elsewhere by its own name."""
+    image = host.start().image()
+
+    def must_advise(folder: pathlib.Path, *base):
+        done = host.charref("associate", JOB, image, *base)
+        assert done.returncode == 1
+        assert f"run `{HELP} {folder}` as root" in done.stderr, done.stderr
+        return done.stderr
+
+    host.pipeline(f"mkdir -p {JOB}/{COPIES}")
+    must_advise(host.jobs)
+    host.pipeline("chmod g+w .")
+    must_advise(host.job)
+    closed = host.house.folder / "closed"
+    closed.mkdir()
+    assert f" write to {closed} (" in must_advise(
+        closed / "new/base", "--base", closed / "new/base")
+    (closed / "base").mkdir()
+    must_advise(closed / "base", "--base", closed / "base")
+    (closed / "base").chmod(0o700)
+    must_advise(closed / "base", "--base", closed / "base")
+
+
 # ------------------------------------------------------ making it right
 
 
@@ -345,7 +369,8 @@ def test_jobs_folder_makes_it_right_and_all_below_it(host):
     assert stat.S_IMODE(outside.stat().st_mode) == 0o700
     assert (stat.S_IMODE(secret.stat().st_mode), secret.stat().st_gid) == \
         (0o600, 0)
-    assert "hard" in done.stderr and "link" not in done.stderr
+    assert "/hard: is a hard link" in done.stderr
+    assert "/link" not in done.stderr
     (host.job / "hard").unlink()
     host.associate("http", image)
     host.pipeline("mkdir new; touch new/file")
