@@ -154,7 +154,7 @@ def test_a_version_whose_etag_was_not_listed_has_a_condition(kept):
 def test_a_stranger_under_the_key_of_an_image_is_not_replaced(story):
     story.double.put(key_of(story.id), OTHERS)
     code, said = story.hosts[0].run("persist", story.id)
-    assert code == 1 and "without a digest" in said["message"], said
+    assert code == 1 and "without a digest" in said["detail"]["message"], said
     assert story.double.objects[key_of(story.id)].data == OTHERS
 
 
