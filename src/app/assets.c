@@ -298,6 +298,23 @@ take_in(struct assets *a, const struct image_id *id, const char *path,
 	    a->store, a->db, id, path, NULL, due_after_us_ms(), f);
 }
 
+/* Is what a job has the image or the job's own copy?  A bucket that does not
+ * say within LOOKUP_MS leaves it at "uploaded". */
+static int
+look_at_done(struct assets *a, struct upload *u, struct fault *f)
+{
+	const struct upload_parts parts = assets_parts(a);
+
+	if (cloud_ready(a->cloud, f) == -1)
+		return -1;
+	if (u->object.job.text[0] != '\0' &&
+	    upload_look(&parts, (struct upload *const[]){ u }, 1,
+		clock_ticks_ms() + LOOKUP_MS, f) == -1)
+		return -1;
+	u->fault = FAULT_INIT;
+	return 0;
+}
+
 int
 persist_character_reference(struct assets *a, const struct image_id *id,
     const char *local_image_path, const struct job_id *job, struct asset *out,
@@ -314,9 +331,9 @@ persist_character_reference(struct assets *a, const struct image_id *id,
 		take_in(a, id, local_image_path, until_ms, f) == -1) ||
 	    find_kept(a, id, job, &u.object, f) == -1)
 		return -1;
-	/* A URL of a bucket that is known to be down would help nobody. */
+	/* Of a bucket that is known to be down no URL is of use. */
 	if ((u.object.state == OBJECTS_DONE
-		    ? cloud_ready(a->cloud, f)
+		    ? look_at_done(a, &u, f)
 		    : bring(a, &u, 1, until_ms, f)) == -1)
 		return -1;
 	report(a, &u, out);

@@ -61,10 +61,17 @@ begin(struct buf *out, const struct asset *asset)
 	buf_fmt(out, "{\"image_id\":\"%s\",", asset->id.text);
 }
 
+static void
+add_status(struct buf *out, const struct asset *asset)
+{
+	buf_fmt(out, "\"status\":\"%s\",", asset_status_word(asset->status));
+}
+
 void
 describe_persisted(const struct asset *asset, struct buf *out)
 {
 	begin(out, asset);
+	add_status(out, asset);
 	add_url(out, "cloud_url", asset);
 	buf_add(out, VIEW(","));
 	add_key(out, asset);
@@ -126,8 +133,7 @@ describe_associated(const struct job_id *job, const struct asset *assets,
 	for (asset = assets; asset < assets + n; asset++) {
 		buf_add(out, asset == assets ? VIEW("") : VIEW(","));
 		begin(out, asset);
-		buf_fmt(out, "\"status\":\"%s\",",
-		    asset_status_word(asset->status));
+		add_status(out, asset);
 		add_url(out, "cloud_url", asset);
 		buf_add(out, VIEW(","));
 		add_key(out, asset);

@@ -10,7 +10,7 @@
 /* Of one asset's reply in bytes, at most. */
 enum { DESCRIBE_ASSET_MAX = 16 << 10, DESCRIBE_FAULT_MAX = 8192 };
 
-/* {"image_id","cloud_url","cloud_path","expires_in_seconds"} */
+/* {"image_id","status","cloud_url","cloud_path","expires_in_seconds"} */
 void describe_persisted(const struct asset *asset, struct buf *out);
 
 /* {"job_id","images":[{"image_id","status","cloud_url","cloud_path"}]},

@@ -578,7 +578,8 @@ bring_to_cloud(struct work *w)
 						  .kind = w->rows[i].sniff.kind,
 						  .bytes = w->rows[i].bytes,
 						  .sha256 = w->rows[i].sha256,
-						  .state = OBJECTS_WAITING } };
+						  .state = OBJECTS_WAITING },
+			.is_new = true };
 	if (upload_run(&parts, uploads, (size_t)w->result->count,
 		clock_ticks_ms() + budget_ms(w), &f) == -1)
 		log_event(LOG_ERROR, "images not uploaded",

@@ -105,14 +105,14 @@ run(struct plan *p, const struct deed *deed, const char *path, struct fault *f)
 
 int
 persist_job_assets(struct assets *a, const struct job_id *job,
-    const char *local_base_path, int options,
+    const char *local_base_path, bool force,
     const struct jobs_listener *listener, struct jobs_report *report,
     struct fault *f)
 {
 	static const struct deed push = { push_run, false, "persist job" };
 	struct plan p = { .a = a,
 		.job = job,
-		.is_forced = (options & JOBS_FORCE) != 0,
+		.is_forced = force,
 		.listener = listener,
 		.report = report };
 
@@ -121,30 +121,26 @@ persist_job_assets(struct assets *a, const struct job_id *job,
 
 int
 download_job_assets(struct assets *a, const struct job_id *job,
-    const char *local_base_path, int options,
-    const struct jobs_listener *listener, struct jobs_report *report,
-    struct fault *f)
+    const char *local_base_path, const struct jobs_listener *listener,
+    struct jobs_report *report, struct fault *f)
 {
 	static const struct deed pull = { pull_run, true, "download job" };
 	struct plan p = {
 		.a = a, .job = job, .listener = listener, .report = report
 	};
 
-	(void)options;
 	return run(&p, &pull, local_base_path, f);
 }
 
 int
 verify_job_assets(struct assets *a, const struct job_id *job,
-    const char *local_base_path, int options,
-    const struct jobs_listener *listener, struct jobs_report *report,
-    struct fault *f)
+    const char *local_base_path, const struct jobs_listener *listener,
+    struct jobs_report *report, struct fault *f)
 {
 	static const struct deed compare = { compare_run, false, "verify job" };
 	struct plan p = {
 		.a = a, .job = job, .listener = listener, .report = report
 	};
 
-	(void)options;
 	return run(&p, &compare, local_base_path, f);
 }

@@ -12,8 +12,6 @@
 
 #include "app/plan.h"
 
-enum { JOBS_FORCE = 1 }; /* an option of persist_job_assets */
-
 /*
  * Brings everything below local_base_path to videos/JOB/, with a manifest
  * at the end.  NULL: the job's folder in JOBS_DIR.  FAULT_ABSENT when there
@@ -22,10 +20,10 @@ enum { JOBS_FORCE = 1 }; /* an option of persist_job_assets */
  * changed while being read: the manifest then names what did arrive.  So it
  * is when the bucket has a version of a file that another host has brought
  * since the listing, or an edited copy of an image that this folder never
- * had; options JOBS_FORCE replaces those.  The others take no options (0).
+ * had; force replaces those.
  */
 int persist_job_assets(struct assets *a, const struct job_id *job,
-    const char *local_base_path, int options,
+    const char *local_base_path, bool force,
     const struct jobs_listener *listener, struct jobs_report *report,
     struct fault *f);
 
@@ -35,9 +33,8 @@ int persist_job_assets(struct assets *a, const struct job_id *job,
  * references come back into the store and the catalogue, too.
  */
 int download_job_assets(struct assets *a, const struct job_id *job,
-    const char *local_base_path, int options,
-    const struct jobs_listener *listener, struct jobs_report *report,
-    struct fault *f);
+    const char *local_base_path, const struct jobs_listener *listener,
+    struct jobs_report *report, struct fault *f);
 
 /*
  * Compares folder, manifest and bucket; each difference is a trouble.
@@ -45,8 +42,7 @@ int download_job_assets(struct assets *a, const struct job_id *job,
  * for its listing alone.
  */
 int verify_job_assets(struct assets *a, const struct job_id *job,
-    const char *local_base_path, int options,
-    const struct jobs_listener *listener, struct jobs_report *report,
-    struct fault *f);
+    const char *local_base_path, const struct jobs_listener *listener,
+    struct jobs_report *report, struct fault *f);
 
 #endif

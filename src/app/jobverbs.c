@@ -19,13 +19,12 @@ enum {
 };
 
 typedef int job_function(struct assets *a, const struct job_id *job,
-    const char *local_base_path, int options,
-    const struct jobs_listener *listener, struct jobs_report *report,
-    struct fault *f);
+    const char *local_base_path, const struct jobs_listener *listener,
+    struct jobs_report *report, struct fault *f);
 
 struct task {
 	const char *verb;
-	job_function *run;
+	job_function *run; /* NULL: persist_job_assets, which has an option */
 	const char *moved; /* what it does with a file; NULL: it looks */
 };
 
@@ -156,6 +155,19 @@ add_summary(const struct work *w, struct buf *out)
 }
 
 static int
+run_task(struct work *w, const struct verbs_line *line,
+    const struct jobs_listener *listener, struct fault *f)
+{
+	struct assets *a = w->session.assets;
+
+	if (w->task->run == NULL)
+		return persist_job_assets(a, &w->job, line->words[1],
+		    line->force, listener, &w->report, f);
+	return w->task->run(
+	    a, &w->job, line->words[1], listener, &w->report, f);
+}
+
+static int
 run_job(struct work *w, const struct verbs_line *line, struct buf *out,
     struct fault *f)
 {
@@ -165,8 +177,7 @@ run_job(struct work *w, const struct verbs_line *line, struct buf *out,
 
 	progress_begin(
 	    &w->progress, form_for(w->json), w->what, clock_ticks_ms());
-	rc = w->task->run(w->session.assets, &w->job, line->words[1],
-	    line->force ? JOBS_FORCE : 0, &listener, &w->report, f);
+	rc = run_task(w, line, &listener, f);
 	progress_end(&w->progress, clock_ticks_ms(), &text);
 	write_stderr(&text);
 	if (rc == -1 && session_is_stopped(&w->session)) {
@@ -206,8 +217,7 @@ int
 jobverbs_persist(
     const struct verbs_line *line, struct buf *out, struct fault *f)
 {
-	static const struct task persist = { "persist-job", persist_job_assets,
-		"sent" };
+	static const struct task persist = { "persist-job", NULL, "sent" };
 
 	return work_on(&persist, line, out, f);
 }

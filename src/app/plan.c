@@ -147,9 +147,11 @@ plan_is_image(
 	       view_is(rest, sniff_extension(*kind));
 }
 
-static bool
+/* Has the object of the image alone these bytes?  One that does not tell its
+ * digest is taken to, when it is as long. */
+static int
 is_object_alone(struct plan *p, const struct plan_file *file,
-    const struct image_id *id, enum sniff_kind kind)
+    const struct image_id *id, enum sniff_kind kind, bool *is, struct fault *f)
 {
 	char key[OBJECTS_KEY_SIZE];
 	struct s3_op head;
@@ -157,8 +159,16 @@ is_object_alone(struct plan *p, const struct plan_file *file,
 	objects_key(key, id, &job_id_none, kind);
 	head = S3_OP_INIT(S3_HEAD, key);
 	s3_run(cloud_s3(assets_cloud(p->a)), &head, 1, p->deadline_ms);
-	return head.fault.kind == FAULT_NONE &&
-	       strcmp(head.found_sha256, file->sha256.hex) == 0;
+	*is = false;
+	if (head.fault.kind == FAULT_NONE)
+		*is = head.found_sha256[0] == '\0'
+			  ? head.found_size == file->stamp.size
+			  : strcmp(head.found_sha256, file->sha256.hex) == 0;
+	else if (head.fault.kind != FAULT_ABSENT) {
+		*f = head.fault;
+		return -1;
+	}
+	return 0;
 }
 
 int
@@ -175,9 +185,9 @@ plan_is_original(struct plan *p, const struct plan_file *file, bool *original,
 		return 0;
 	if (objects_find(assets_db(p->a), &id, p->job, &known, &o, f) == -1)
 		return -1;
-	*original = known && o.sha256.hex[0] != '\0'
-			? strcmp(o.sha256.hex, file->sha256.hex) == 0
-			: is_object_alone(p, file, &id, kind);
+	if (!known || o.sha256.hex[0] == '\0')
+		return is_object_alone(p, file, &id, kind, original, f);
+	*original = strcmp(o.sha256.hex, file->sha256.hex) == 0;
 	return 0;
 }
 
@@ -289,8 +299,8 @@ on_remembered(void *arg, const struct jobs_file *seen, struct fault *f)
 	(void)f;
 	if (file == NULL || !file->is_here)
 		return 0;
-	file->is_seen =
-	    file->is_there && strcmp(seen->etag, file->etag_there) == 0;
+	file->is_seen = file->is_there && file->etag_there[0] != '\0' &&
+			strcmp(seen->etag, file->etag_there) == 0;
 	if (!tree_same(&file->stamp, &seen->stamp))
 		return 0;
 	file->sha256 = seen->sha256;
@@ -478,6 +488,7 @@ on_object(void *arg, const struct listing_object *object, struct fault *f)
 	l->found = true;
 	jobpath_manifest(manifest, l->p->job);
 	if (view_is(object->key, manifest)) {
+		l->p->is_manifest_there = true;
 		if (object->etag.n < sizeof l->p->etag_manifest)
 			memcpy(l->p->etag_manifest, object->etag.p,
 			    object->etag.n);

@@ -35,12 +35,13 @@ struct plan_file {
 	char *path;      /* owned: a checked one */
 	bool is_here;    /* in the folder, with its stamp                  */
 	bool from_store; /* an image of the job that the folder lacks      */
-	bool is_there;   /* in the bucket, as size_there and etag_there    */
+	bool is_there;   /* in the bucket, as size_there and etag_there say,
+			  * which is "" where the listing has no ETags       */
 	bool is_listed;  /* in the manifest, as size, sha256 and mtime_ns  */
 	bool is_right;   /* nothing is to be sent or fetched               */
 	bool is_bad;     /* it has had its trouble                         */
 	bool is_seen;    /* this folder has had the bucket's version       */
-	bool is_other;   /* the bucket's has another digest                */
+	bool is_other;   /* the bucket's is not known to have these bytes   */
 	struct tree_stamp stamp;
 	struct digest sha256; /* of the bytes here; "": not known           */
 	struct digest sha256_listed;
@@ -63,7 +64,8 @@ struct plan {
 	size_t sorted; /* so many are                                      */
 	int64_t deadline_ms;
 	bool is_forced; /* what the bucket has is replaced, whatever it is */
-	char etag_manifest[S3_ETAG_MAX]; /* as listed; "": there is none   */
+	bool is_manifest_there; /* as listed, with its ETag or "" */
+	char etag_manifest[S3_ETAG_MAX];
 	const struct jobs_listener *listener;
 	struct jobs_report *report;
 };
@@ -103,7 +105,8 @@ void plan_key(const struct plan *p, const struct plan_file *file,
     char out[JOBPATH_KEY_MAX + 1]);
 
 /* Is the file here an image as it was made, and no edited copy?  The
- * catalogue tells, or else the object of the image alone. */
+ * catalogue tells, or else the object of the image alone: *original is false
+ * when there is none, and it fails as s3_run did when S3 does not say. */
 int plan_is_original(struct plan *p, const struct plan_file *file,
     bool *original, struct fault *f);
 

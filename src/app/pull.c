@@ -648,17 +648,22 @@ on_image(void *arg, const struct manifest_file *entry, struct fault *f)
 	return take_in(p, file, entry->image, f);
 }
 
-/* One that the manifest does not speak of: an edited copy is no image. */
+/* One that the manifest does not speak of: an edited copy is no image.  The
+ * file has come also when we may not read the object of the image alone. */
 static int
 take_in_original(struct plan *p, const struct plan_file *file, struct fault *f)
 {
+	struct fault why = FAULT_INIT;
 	bool original;
 
 	if (!file->is_right || file->is_listed)
 		return 0;
-	if (plan_is_original(p, file, &original, f) == -1)
-		return -1;
-	return original ? take_in(p, file, NULL, f) : 0;
+	if (plan_is_original(p, file, &original, &why) == 0)
+		return original ? take_in(p, file, NULL, f) : 0;
+	if (why.kind == FAULT_DENIED || !plan_is_of_all(why.kind))
+		return 0;
+	*f = why;
+	return -1;
 }
 
 /* What was associated after the manifest was written is not in it. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "app/manifest.h"
+#include "aws/guard.h"
 #include "aws/multipart.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -132,7 +133,7 @@ is_worth_asking(const struct plan_file *file)
 	       file->sha256.hex[0] != '\0';
 }
 
-/* The job consists of what the bucket has: nobody here has edited it. */
+/* The folder lacks it: the job's copy is what the bucket has. */
 static void
 take_over(struct plan_file *file, const struct s3_op *there)
 {
@@ -157,30 +158,61 @@ is_there_already(struct plan_file *file, const struct s3_op *there)
 	return true;
 }
 
+/* A key that we may not read is no reason to leave the others. */
+static bool
+ends_run(const struct fault *why)
+{
+	return plan_is_of_all(why->kind) && why->kind != FAULT_DENIED;
+}
+
+static int
+settle_asked(struct plan *p, struct plan_file *file, const struct s3_op *there,
+    struct fault *f)
+{
+	if (is_there_already(file, there)) {
+		memcpy(file->etag_there, there->found_etag,
+		    sizeof file->etag_there);
+		settle_unchanged(p, file);
+		return 0;
+	}
+	if (there->fault.kind == FAULT_ABSENT) {
+		file->is_there = false; /* since it was listed */
+		return 0;
+	}
+	file->is_other = true;
+	if (!ends_run(&there->fault))
+		return 0;
+	*f = there->fault;
+	return -1;
+}
+
 /* At most BATCH of them. */
 static int
 ask(struct plan *p, struct parcel *parcels, size_t n, struct fault *f)
 {
-	struct plan_file *settled[BATCH];
+	struct plan_file *files[BATCH] = { NULL };
 	struct s3_op *ops = calloc(n, sizeof *ops);
-	size_t i, count = 0;
+	struct fault why = FAULT_INIT;
+	size_t i;
+	int rc = 0;
 
 	if (ops == NULL)
 		return fault_set(f, FAULT_MEMORY, "ask for files");
 	for (i = 0; i < n; i++) {
+		files[i] = parcels[i].file;
 		plan_key(p, parcels[i].file, parcels[i].key);
 		ops[i] = S3_OP_INIT(S3_HEAD, parcels[i].key);
 	}
 	s3_run(cloud_s3(assets_cloud(p->a)), ops, n, p->deadline_ms);
 	for (i = 0; i < n; i++)
-		if (is_there_already(parcels[i].file, &ops[i])) {
-			settle_unchanged(p, parcels[i].file);
-			settled[count++] = parcels[i].file;
-		} else
-			parcels[i].file->is_other =
-			    ops[i].found_sha256[0] != '\0';
+		if (settle_asked(p, files[i], &ops[i], &why) == -1)
+			rc = -1;
 	free(ops);
-	return plan_keep(p, settled, count, f);
+	if (plan_keep(p, files, n, f) == -1)
+		return -1;
+	if (rc == -1)
+		*f = why;
+	return rc;
 }
 
 /* --- what must not be replaced --- */
@@ -188,58 +220,66 @@ ask(struct plan *p, struct parcel *parcels, size_t n, struct fault *f)
 #define FORCE "; --force (over HTTP \"force\": true) replaces it"
 
 static const char edited[] =
-    "the bucket has an edited copy of this image, which this folder never "
-    "had: download the job" FORCE;
+    "the bucket has another copy of this image, an edited one as far as is "
+    "known, which this folder never had: download the job" FORCE;
+static const char unknown_there[] =
+    "the bucket has a copy of this image whose digest is not known, and this "
+    "folder has none: download the job";
 static const char changed_there[] =
     "another host has persisted the job meanwhile: the bucket has a newer "
-    "version" FORCE;
+    "version, which stays; download the job to have it, or persist the job "
+    "again to replace it";
 
 /*
  * An image as it was made is no news of this folder, unless the folder has
- * had the version in the bucket: then somebody has put the image back.
+ * had the version in the bucket: then somebody has put the image back.  -1,
+ * and why: it must not be replaced.
  */
 static int
-spare_edited(struct plan *p, struct plan_file *file, struct fault *f)
+may_replace(struct plan *p, const struct plan_file *file, struct fault *why)
 {
 	const bool differs =
 	    file->is_other || file->size_there != file->stamp.size;
-	bool original = file->from_store;
-	struct fault why = FAULT_INIT;
+	bool original = false;
 
-	if (!is_ours(file) || file->is_right || !file->is_there ||
-	    file->is_seen)
+	if (file->from_store)
+		return fault_set(why, FAULT_CONFLICT, "%s", unknown_there);
+	if (p->is_forced || file->is_seen || !differs)
 		return 0;
-	if (!original && differs &&
-	    plan_is_original(p, file, &original, f) == -1)
+	if (plan_is_original(p, file, &original, why) == -1)
 		return -1;
-	if (!original)
-		return 0;
-	(void)fault_set(&why, FAULT_CONFLICT, "%s", edited);
-	plan_trouble(p, file, &why);
-	return 0;
+	return original ? fault_set(why, FAULT_CONFLICT, "%s", edited) : 0;
 }
 
 static int
 spare_all_edited(struct plan *p, struct fault *f)
 {
+	struct fault why;
 	size_t i;
 
-	for (i = 0; i < p->n && !p->is_forced; i++)
-		if (spare_edited(p, &p->files[i], f) == -1)
+	for (i = 0; i < p->n; i++) {
+		struct plan_file *file = &p->files[i];
+
+		why = FAULT_INIT;
+		if (!is_ours(file) || file->is_right || !file->is_there ||
+		    may_replace(p, file, &why) == 0)
+			continue;
+		if (ends_run(&why)) {
+			*f = why;
 			return -1;
+		}
+		plan_trouble(p, file, &why);
+	}
 	return 0;
 }
 
-/* The version that was listed is replaced, and no other. */
+/* The version that was listed is replaced, and no other; by force, any, but
+ * only by what the folder has. */
 static void
 guard(const struct plan *p, const struct plan_file *file, struct s3_op *op)
 {
-	if (p->is_forced || (file->is_there && file->etag_there[0] == '\0'))
-		return;
-	op->is_guarded = true;
-	op->looks_first = file->is_there;
-	op->if_none_match = !file->is_there;
-	op->if_match = file->is_there ? file->etag_there : NULL;
+	if (!p->is_forced || file->from_store)
+		guard_version(op, file->is_there ? file->etag_there : NULL);
 }
 
 /* Another host has persisted the job since it was listed: perhaps these very
@@ -524,7 +564,7 @@ send_giants(struct plan *p, struct fault *f)
 		why = FAULT_INIT;
 		if (send_giant(p, file, &why) == 0)
 			continue;
-		if (why.kind == FAULT_CONFLICT && why.field == NULL) {
+		if (why.field != NULL && strcmp(why.field, "version") == 0) {
 			why = FAULT_INIT;
 			(void)fault_set(
 			    &why, FAULT_CONFLICT, "%s", changed_there);
@@ -701,10 +741,9 @@ put_manifest(
 	op.size = (int64_t)text->len;
 	op.sha256 = &sha256;
 	op.media_type = "application/json";
-	op.is_guarded = !p->is_forced;
-	op.looks_first = p->etag_manifest[0] != '\0';
-	op.if_none_match = !op.looks_first && op.is_guarded;
-	op.if_match = op.looks_first && op.is_guarded ? p->etag_manifest : NULL;
+	if (!p->is_forced)
+		guard_version(
+		    &op, p->is_manifest_there ? p->etag_manifest : NULL);
 	s3_run(cloud_s3(assets_cloud(p->a)), &op, 1, p->deadline_ms);
 	if (op.fault.kind == FAULT_NONE ||
 	    (op.is_taken && strcmp(op.found_sha256, sha256.hex) == 0))

@@ -119,10 +119,12 @@ run_operation(
 	struct fault why = FAULT_INIT;
 	int rc;
 
-	(void)(o->kind == JOBS_PERSIST ? persist_job_assets
-				       : download_job_assets)(r->assets,
-	    &o->job, NULL, o->is_forced ? JOBS_FORCE : 0, &listener, &report,
-	    &why);
+	if (o->kind == JOBS_PERSIST)
+		(void)persist_job_assets(r->assets, &o->job, NULL, o->is_forced,
+		    &listener, &report, &why);
+	else
+		(void)download_job_assets(
+		    r->assets, &o->job, NULL, &listener, &report, &why);
 	*stays = is_passing(why.kind);
 	log_event(why.kind == FAULT_NONE ? LOG_INFO : LOG_ERROR, "operation",
 	    LOG_TEXT("operation", view_str(o->id.text)),

@@ -67,7 +67,7 @@ plan_put(const struct upload_parts *p, struct work *w)
 	w->op.media_type = sniff_media_type(o->kind);
 	w->op.cache_control = S3_CACHE_CONTROL;
 	w->op.if_none_match = w->op.is_guarded = true;
-	w->op.looks_first = o->job.text[0] != '\0';
+	w->op.looks_first = !w->upload->is_new;
 	w->is_sent = need_digest(p, o, &w->upload->fault) == 0;
 }
 
@@ -128,16 +128,25 @@ send_all(const struct upload_parts *p, struct work *works, size_t n,
 	return 0;
 }
 
-/* A copy whose source is gone after all is sent from here, if it is here. */
+/* Who may not list may not look before a copy; a PUT has its condition. */
+static bool
+is_refused(const struct s3_op *op)
+{
+	return op->fault.kind == FAULT_DENIED && op->status == 403;
+}
+
+/* A copy whose source is gone after all, or that S3 does not let us make, is
+ * sent from here, if it is here. */
 static bool
 send_instead(const struct upload_parts *p, struct work *w)
 {
 	const struct upload *u = w->upload;
 
 	w->is_sent = false;
-	if (w->op.verb != S3_COPY || u->fault.kind != FAULT_ABSENT)
+	if (w->op.verb != S3_COPY ||
+	    (u->fault.kind != FAULT_ABSENT && !is_refused(&w->op)))
 		return false;
-	w->is_source_gone = true;
+	w->is_source_gone = u->fault.kind == FAULT_ABSENT;
 	if (size_here(p, &u->object) < 0)
 		return false;
 	w->upload->object.is_alone_done = false;
@@ -192,7 +201,8 @@ judge_taken(struct work *w, const struct s3_op *original)
 	struct upload *u = w->upload;
 	const bool is_same = is_image(w, original);
 	const bool is_of_job = u->object.job.text[0] != '\0';
-	/* Nobody here knows the image, and it is not there alone. */
+	/* This host does not know the image's bytes, and the bucket does not
+	 * have it alone. */
 	const bool is_unknown =
 	    needs_original(w) && original->fault.kind != FAULT_NONE;
 

@@ -32,6 +32,8 @@ enum {
 
 struct upload {
 	struct object object; /* asked; its state afterwards stands in it  */
+	bool is_new;          /* asked: its id was made just now, so that
+			       * nothing can be under its key               */
 	bool is_copied;       /* it was copied inside S3                   */
 	bool is_there;        /* the bucket had an object in the job       */
 	bool is_kept;         /* and that is the job's own copy, which is

@@ -34,6 +34,15 @@ print_line(struct buf *out, struct view text)
 
 /* --- the verbs --- */
 
+static void
+tell_kept(const struct asset *asset)
+{
+	if (asset->status == ASSET_KEPT)
+		(void)fprintf(stderr,
+		    "%s: kept: the bucket has the job's own, edited copy\n",
+		    asset->id.text);
+}
+
 int
 verbs_persist(const struct verbs_line *line, struct buf *out, struct fault *f)
 {
@@ -52,6 +61,7 @@ verbs_persist(const struct verbs_line *line, struct buf *out, struct fault *f)
 		describe_persisted(&asset, out);
 		print_line(out, VIEW(""));
 	} else if (rc == 0) {
+		tell_kept(&asset);
 		print_line(out, buf_view(&asset.url.text));
 	}
 	asset_fini(&asset);
@@ -98,11 +108,7 @@ print_associated(const struct verbs_line *line, const struct job_id *job,
 		return;
 	}
 	for (i = 0; i < n; i++) {
-		if (assets[i].status == ASSET_KEPT)
-			(void)fprintf(stderr,
-			    "%s: kept: the bucket has the job's own, edited "
-			    "copy\n",
-			    assets[i].id.text);
+		tell_kept(&assets[i]);
 		if (assets[i].url.text.len > 0)
 			print_line(out, buf_view(&assets[i].url.text));
 		else

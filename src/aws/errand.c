@@ -265,9 +265,7 @@ add_condition(const struct errand *e, struct sigv4_field *fields, size_t n)
 		return n;
 	if (op->if_none_match || e->is_new)
 		return add_field(fields, n, "if-none-match", VIEW("*"));
-	if (op->if_match != NULL)
-		n = add_field(fields, n, "if-match", view_str(op->if_match));
-	return n;
+	return add_field(fields, n, "if-match", view_str(e->replaced));
 }
 
 static size_t
@@ -602,6 +600,9 @@ errand_begin(struct errand *e, struct http_call *call,
 	call->prepare = prepare;
 	call->owner = e;
 	call->sink = verb->takes ? take_bytes : NULL;
+	if (op->if_match != NULL)
+		(void)snprintf(
+		    e->replaced, sizeof e->replaced, "%s", op->if_match);
 	ask_about_upload(e);
 	if (verb->sends)
 		give_body(e);

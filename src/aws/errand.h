@@ -50,6 +50,8 @@ struct errand {
 	bool is_plain;   /* S3 does not know the condition: not sent       */
 	bool is_new;     /* what was to be replaced is gone: the key must
 			  * be free                                        */
+	char replaced[S3_ETAG_MAX]; /* the version to replace; "": none is
+				     * known                               */
 	bool is_refused; /* the condition did not hold, says S3            */
 	struct verdict refusal; /* in these words                          */
 

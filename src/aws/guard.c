@@ -5,6 +5,15 @@
 static const char taken[] = "the bucket has another version";
 static const char too_late[] = "the time was over";
 
+void
+guard_version(struct s3_op *op, const char *etag)
+{
+	op->is_guarded = true;
+	op->looks_first = etag != NULL;
+	op->if_none_match = etag == NULL;
+	op->if_match = etag;
+}
+
 bool
 guard_looks(const struct errand *e)
 {
@@ -24,20 +33,33 @@ go_on(struct errand *e, enum guard_next next)
 
 /* --- after a HEAD --- */
 
+/* Of a version that its caller knows no ETag of, the first look tells it. */
 static bool
-is_version_to_replace(const struct errand *e)
+is_version_to_replace(struct errand *e)
 {
-	const char *wanted = e->op->if_match;
+	if (e->op->if_match == NULL || e->is_new)
+		return false;
+	if (e->replaced[0] == '\0')
+		memcpy(e->replaced, e->op->found_etag, sizeof e->replaced);
+	return strcmp(e->replaced, e->op->found_etag) == 0;
+}
 
-	return wanted != NULL && !e->is_new &&
-	       strcmp(wanted, e->op->found_etag) == 0;
+/* The look does not tell why: another writer that has gone again, or (409)
+ * one that is about to write. */
+static enum guard_next
+refuse(struct errand *e)
+{
+	e->verdict = e->refusal;
+	return GUARD_OVER;
 }
 
 static enum guard_next
 judge_found(struct errand *e)
 {
 	if (is_version_to_replace(e)) {
-		/* The condition holds, and was refused: S3 has another
+		if (e->is_refused && e->refusal.status != 412)
+			return refuse(e);
+		/* The condition holds, and was said not to: S3 has another
 		 * notion of ETags in it. */
 		e->is_plain |= e->is_refused;
 		return go_on(e, GUARD_WRITE);
@@ -57,10 +79,7 @@ judge_nothing(struct errand *e)
 		e->is_refused = false;
 		return go_on(e, GUARD_WRITE);
 	}
-	if (!e->is_refused)
-		return go_on(e, GUARD_WRITE);
-	e->verdict = e->refusal; /* a writer that has gone again */
-	return GUARD_OVER;
+	return e->is_refused ? refuse(e) : go_on(e, GUARD_WRITE);
 }
 
 /* Servers that leave out the id of a request are not doubted here: a write
@@ -69,6 +88,14 @@ static bool
 is_absent(const struct verdict *v)
 {
 	return v->kind == FAULT_ABSENT || v->status == 404;
+}
+
+/* Those of a COPY and COMPLETE are passed over by some servers. */
+static bool
+is_condition_enough(const struct errand *e)
+{
+	return e->op->verb == S3_PUT && !e->is_plain && !e->is_refused &&
+	       (e->op->if_match == NULL || e->replaced[0] != '\0');
 }
 
 static enum guard_next
@@ -80,8 +107,8 @@ judge_look(struct errand *e)
 		return judge_found(e);
 	if (is_absent(v))
 		return judge_nothing(e);
-	if (v->kind == FAULT_DENIED && v->status == 403 && !e->is_plain &&
-	    !e->is_refused)
+	if (v->kind == FAULT_DENIED && v->status == 403 &&
+	    is_condition_enough(e))
 		return go_on(e, GUARD_WRITE);
 	return GUARD_AGAIN;
 }

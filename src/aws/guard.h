@@ -18,9 +18,12 @@
  * writer brings between the HEAD's reply and the write is replaced.  That
  * window is one round trip and the server's time to receive the body.
  *
- * A key that is to be replaced and is gone is written as a new one.  A HEAD
- * refused with 403 counts as nothing, as in a lookup (who may not list is
- * told so of a missing key), but never for a write without its condition.
+ * A key that is to be replaced and is gone is written as a new one.  A write
+ * leaves its condition out when S3 refuses conditions, or (412) says of one
+ * that holds that it does not; never after a 409, which means another write
+ * in progress.  A HEAD refused with 403 (a missing key looks so to those who
+ * may not list) leaves the condition of a PUT as its guard; a COPY, a
+ * COMPLETE and a write without its condition end with that refusal.
  */
 #ifndef AWS_GUARD_H
 #define AWS_GUARD_H
@@ -33,6 +36,11 @@ enum guard_next {
 	GUARD_LOOK,  /* a HEAD is next, at once                           */
 	GUARD_WRITE  /* the write is next, at once                        */
 };
+
+/* Guards a write that is to replace the version of that ETag, which is lent;
+ * NULL: there is to be none; "": a version whose ETag is not known, which is
+ * what the first HEAD shows. */
+void guard_version(struct s3_op *op, const char *etag);
 
 /* Does each attempt of it begin with a HEAD? */
 bool guard_looks(const struct errand *e);

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "aws/guard.h"
+
 enum {
 	BATCH = 16 * S3_PARALLEL, /* parts of a run: a failure is noticed
 				   * after them, and memory stays flat     */
@@ -288,18 +290,6 @@ send_missing(struct put *p, struct fault *f)
 
 /* --- completing --- */
 
-static void
-guard(const struct put *p, struct s3_op *op)
-{
-	const char *replaces = p->file->replaces;
-
-	if (p->file->is_forced || (replaces != NULL && replaces[0] == '\0'))
-		return;
-	op->is_guarded = true;
-	op->if_none_match = replaces == NULL;
-	op->if_match = replaces;
-}
-
 static bool
 is_ours(const struct put *p, const struct s3_op *found)
 {
@@ -362,7 +352,8 @@ send_list(struct put *p, struct buf *list, struct fault *f)
 	op.bytes = buf_view(list);
 	op.sha256 = &digest;
 	op.reply = BUF_INIT(PARTS_REPLY_MAX);
-	guard(p, &op);
+	if (!p->file->is_forced)
+		guard_version(&op, p->file->replaces);
 	rc = run(p, &op, f);
 	p->is_void = is_misfit(&op);
 	if (rc == -1 && op.is_taken && is_ours(p, &op)) {
@@ -370,7 +361,9 @@ send_list(struct put *p, struct buf *list, struct fault *f)
 		memcpy(p->etag, op.found_etag, S3_ETAG_MAX);
 		abort_upload(p); /* unless it is what has been completed */
 		rc = 0;
-	} else if (rc == 0)
+	} else if (rc == -1 && op.is_taken)
+		f->field = "version";
+	else if (rc == 0)
 		rc = take_etag(p, buf_view(&op.reply), f);
 	buf_fini(&op.reply);
 	return rc;

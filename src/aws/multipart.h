@@ -32,8 +32,8 @@ struct multipart_file {
 	const struct digest *parts;  /* of each part in turn   */
 	size_t parts_n;              /* multipart_parts of it  */
 	const char *media_type;
-	const char *replaces; /* the ETag of the version that it is to
-			       * replace; NULL: there is none          */
+	const char *replaces; /* the version that it is to replace, as in
+			       * guard_version                         */
 	bool is_forced;       /* whatever is there is replaced          */
 };
 
@@ -59,7 +59,7 @@ struct multipart_keeper {
  * aborted: CONFLICT, field "file", when the file is not, or does not stay,
  * what was said of it; ABSENT, field "file", when it is gone; REMOTE when S3
  * says that the parts do not fit; and what begun() said.  Other failures
- * leave it, to be gone on with: CONFLICT without a field, too, when another
+ * leave it, to be gone on with: CONFLICT, field "version", too, when another
  * version has come under the key (aws/guard); one of these very bytes is
  * taken as ours.
  */

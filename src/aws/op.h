@@ -66,7 +66,8 @@ struct s3_op {
 	int64_t range_begin;   /* of a GET: from this byte             */
 	int64_t range_end;     /* of a GET: to this byte; -1: all      */
 	const char *if_match;  /* of a GET, PUT, COPY, COMPLETE: an ETag
-				* without quotes, else CONFLICT; NULL: any  */
+				* without quotes, else CONFLICT; NULL: any;
+				* of a guarded write "": the one that is there */
 	const char *upload_id; /* of a PART, PARTS, COMPLETE, ABORT        */
 	int part;              /* of a PART, from 1; of PARTS: the last one
 				* listed before                            */

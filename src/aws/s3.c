@@ -169,14 +169,16 @@ next_wait(struct task *t)
 	return 0;
 }
 
-/* Is the condition of this verb refused?  Asked once a process. */
+/* S3 refuses the conditions of a verb when a write without one is what it
+ * takes.  Asked once a process. */
 static void
 learn_plain(struct task *t)
 {
 	const struct errand *e = &t->errand;
 	const unsigned bit = 1U << e->op->verb;
 
-	if (e->is_refused || !e->is_plain || (t->s->plain & bit) != 0)
+	if (e->is_looking || e->verdict.kind != FAULT_NONE || !e->is_plain ||
+	    e->is_refused || (t->s->plain & bit) != 0)
 		return;
 	t->s->plain |= bit;
 	log_event(LOG_WARN, "the storage refuses conditional writes",

@@ -139,6 +139,8 @@ class Story:
         assert self.there() is not None or code
         if code == 0:
             assert said["cloud_path"] == self.key and said["cloud_url"]
+            assert (said["status"] == "kept") == (
+                self.there() != self.original and self.can_tell(host)), said
         assert before in (None, self.there())
 
     def associate(self, host: Host):

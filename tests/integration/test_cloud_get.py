@@ -592,7 +592,7 @@ def test_a_first_get_uploads_what_was_left_for_it(a_cloud_house):
         == ["fast", "lookup"], "both pools")
     redirected(house, image_id)
     assert [one.method for one in asked_about(house, image_id)] \
-        == ["PUT", "GET"], "uploaded once, fetched once"
+        == ["HEAD", "PUT", "GET"], "uploaded once, fetched once"
     house.cloud.set_mode("refuse")
     reply = house.http.get(GET + other_id)
     assert (reply.status, reply.body) == (200, other)

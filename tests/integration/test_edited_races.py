@@ -320,5 +320,16 @@ def test_the_command_tells_of_a_kept_copy(story):
     assert done.returncode == 0
     assert done.stdout.count("\n") == 1 and story.key in done.stdout
     assert done.stderr.startswith(f"{story.id}: kept: "), done.stderr
+    done = story.hosts[0].house.charref(
+        "persist", story.id, str(story.file(story.hosts[0])), "--job",
+        story.job)
+    assert done.returncode == 1  # these are other bytes than the image's
+    story.file(story.hosts[0]).write_bytes(story.original)
+    done = story.hosts[0].house.charref(
+        "persist", story.id, str(story.file(story.hosts[0])), "--job",
+        story.job)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("\n") == 1 and story.key in done.stdout
+    assert done.stderr.startswith(f"{story.id}: kept: "), done.stderr
 
 

@@ -327,6 +327,16 @@ def test_the_command_that_helps_has_the_folder(host):
     must_advise(closed / "base", "--base", closed / "base")
 
 
+def test_a_big_file_that_the_service_may_not_read_is_named(host):
+    """It is read only when its turn to be sent has come."""
+    host.start().associate("http", host.image())
+    host.pipeline("truncate -s 64M film.mp4; chmod 600 film.mp4", 0o002)
+    seen = host.operation(PERSIST)
+    [trouble] = seen["result"]["troubles"]
+    assert trouble["error"] == "Conflict", trouble
+    must_name(trouble["message"], host.job / "film.mp4", "0600")
+
+
 # ------------------------------------------------------ making it right
 
 

@@ -24,7 +24,8 @@ from wire import GET
 
 PERSIST = "/api/mv/persist_character_reference"
 URL = "/api/mv/get_character_reference_url/"
-FIELDS = ["image_id", "cloud_url", "cloud_path", "expires_in_seconds"]
+FIELDS = ["image_id", "status", "cloud_url", "cloud_path",
+          "expires_in_seconds"]
 LIMIT_S = 30  # for the uploads of one request
 
 
@@ -245,7 +246,7 @@ def test_an_upload_refused_for_its_key_alone_waits(town):
     """AccessDenied may be about one key: the next one is tried all the
     same."""
     (first, _), (second, _) = kept(town, 2)
-    town.cloud.on(denied(), key=key_of(first))
+    town.cloud.on(denied(), method="PUT", key=key_of(first))
     persist(town, first).must_fail(502, "StorageDenied")
     assert persist(town, second).status == 200
 
@@ -485,8 +486,7 @@ def test_what_comes_to_the_bucket_meanwhile_is_not_overwritten(town, desk,
     done = town.charref("persist", image_id, lay(desk, "other", other))
     assert done.returncode == 1, done
     assert ("other bytes" if digest else "without a digest") in done.stderr
-    assert [r.status for r in town.cloud.asked("PUT", key_of(image_id))] \
-        == [412]
+    assert not town.cloud.asked("PUT", key_of(image_id))
     assert town.cloud.objects[key_of(image_id)].data == data
     assert state_of(town, image_id) == "failed"
 
@@ -500,7 +500,7 @@ def test_the_same_bytes_that_came_to_the_bucket_meanwhile_are_fine(town,
         hashlib.sha256(data).hexdigest()
     done = town.charref("persist", "meanwhile-same", lay(desk, "s", data))
     assert (done.returncode, done.stderr) == (0, "")
-    assert [r.status for r in town.cloud.asked("PUT", key)] == [412]
+    assert not town.cloud.asked("PUT", key)
 
 
 def test_a_real_server_keeps_its_bytes_too(gateway, new_house):

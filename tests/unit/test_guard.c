@@ -183,6 +183,70 @@ a_condition_that_holds_and_is_refused_is_left_out(void **state)
 	NOT_ASKED(2, "if-match");
 }
 
+/* A write in progress: the old version is there until that one ends. */
+static void
+a_write_in_progress_is_never_written_over(void **state)
+{
+	struct s3_op op = put_of("e7");
+
+	(void)state;
+	setup.attempts = 1;
+	PLAY({ .reply = CODE("409 C", "ConditionalRequestConflict") },
+	    { .reply = VERSION("e7") }, { .reply = DONE });
+	s3_run(s3, &op, 1, clock_ticks_ms() + SOON_MS);
+	assert_int_equal(scripted_said(&server, "PUT /faces/k "), 1);
+	(void)scripted_end(&server);
+	assert_int_equal(op.fault.kind, FAULT_CONFLICT);
+	assert_int_equal(op.status, 409);
+	assert_false(op.is_taken);
+}
+
+static void
+a_version_without_an_etag_is_the_one_that_is_seen_first(void **state)
+{
+	struct s3_op op = put_of(NULL);
+
+	(void)state;
+	guard_version(&op, "");
+	PLAY({ .reply = VERSION("e7") },
+	    { .reply = CODE("500 I", "InternalError") },
+	    { .reply = VERSION("e7") }, { .reply = DONE });
+	assert_int_equal(run(&op), 4);
+	assert_int_equal(op.fault.kind, FAULT_NONE);
+	ASKED(0, "HEAD /faces/k ");
+	ASKED(3, "if-match: e7\r\n");
+	guard_version(&op, "");
+	PLAY({ .reply = VERSION("e7") },
+	    { .reply = CODE("500 I", "InternalError") },
+	    { .reply = VERSION("e8") });
+	assert_int_equal(run(&op), 3);
+	assert_true(op.is_taken);
+	guard_version(&op, "");
+	PLAY({ .reply = NOTHING }, { .reply = DONE });
+	assert_int_equal(run(&op), 2);
+	ASKED(1, "if-none-match: *\r\n");
+	guard_version(&op, "");
+	PLAY({ .reply = HIDDEN });
+	assert_int_equal(run(&op), 1); /* there is no condition to guard it */
+	assert_int_equal(op.fault.kind, FAULT_DENIED);
+}
+
+/* Some front refuses one write with 501; the next one has its condition. */
+static void
+conditions_are_given_up_only_when_a_write_without_them_succeeds(void **state)
+{
+	struct s3_op op = put_of(NULL);
+
+	(void)state;
+	PLAY({ .reply = REFUSED }, { .reply = NOTHING }, { .reply = REFUSED },
+	    { .reply = DONE });
+	s3_run(s3, &op, 1, clock_ticks_ms() + SOON_MS);
+	assert_int_not_equal(op.fault.kind, FAULT_NONE);
+	assert_int_equal(run(&op), 4);
+	assert_int_equal(op.fault.kind, FAULT_NONE);
+	ASKED(3, "if-none-match: *\r\n");
+}
+
 static void
 a_server_that_knows_no_conditions_is_asked_once(void **state)
 {
@@ -218,17 +282,24 @@ every_attempt_of_a_copy_begins_with_a_look(void **state)
 }
 
 static void
-who_may_not_list_is_guarded_by_the_condition_alone(void **state)
+who_may_not_list_is_guarded_by_the_condition_of_a_put_alone(void **state)
 {
-	struct s3_op op = copy_of();
+	struct s3_op op = put_of(NULL), copy = copy_of();
 
 	(void)state;
-	PLAY({ .reply = HIDDEN }, { .reply = COPIED });
+	op.looks_first = true;
+	PLAY({ .reply = HIDDEN }, { .reply = DONE });
 	assert_int_equal(run(&op), 2);
 	assert_int_equal(op.fault.kind, FAULT_NONE);
 	PLAY({ .reply = HIDDEN }, { .reply = REFUSED }, { .reply = HIDDEN });
 	assert_int_equal(run(&op), 3); /* and never without one */
 	assert_int_equal(op.fault.kind, FAULT_DENIED);
+	PLAY({ .reply = HIDDEN }, { .reply = COPIED });
+	s3_run(s3, &copy, 1, clock_ticks_ms() + SOON_MS);
+	assert_int_equal(scripted_said(&server, "PUT "), 0);
+	(void)scripted_end(&server);
+	assert_int_equal(copy.fault.kind, FAULT_DENIED);
+	assert_int_equal(copy.status, 403);
 }
 
 static void
@@ -255,9 +326,14 @@ main(void)
 		TEST(the_version_to_replace_is_named_without_quotes),
 		TEST(a_version_that_is_gone_is_written_anew),
 		TEST(a_condition_that_holds_and_is_refused_is_left_out),
+		TEST(a_write_in_progress_is_never_written_over),
+		TEST(a_version_without_an_etag_is_the_one_that_is_seen_first),
+		TEST(
+		    conditions_are_given_up_only_when_a_write_without_them_succeeds),
 		TEST(a_server_that_knows_no_conditions_is_asked_once),
 		TEST(every_attempt_of_a_copy_begins_with_a_look),
-		TEST(who_may_not_list_is_guarded_by_the_condition_alone),
+		TEST(
+		    who_may_not_list_is_guarded_by_the_condition_of_a_put_alone),
 		TEST(a_deadline_after_the_look_is_no_success),
 	};
 

@@ -434,7 +434,7 @@ another_version_under_the_key_is_not_replaced(void **state)
 	PLAY({ .reply = WHOLE }, { .reply = ANOTHER });
 	assert_int_equal(complete_over(NULL), -1);
 	assert_int_equal(fault.kind, FAULT_CONFLICT);
-	assert_null(fault.field);
+	assert_string_equal(fault.field, "version");
 	PLAY({ .reply = WHOLE }, { .reply = ANOTHER });
 	assert_int_equal(complete_over("e6"), -1);
 	assert_int_equal(fault.kind, FAULT_CONFLICT);
