@@ -170,16 +170,20 @@ print_usage(FILE *to)
 		(void)fprintf(to, "%s charref %s\n           %s\n",
 		    verb == verbs ? "usage:" : "      ", verb->usage,
 		    verb->sentence);
-	(void)fputs(
-	    "exit status: 0 done, 1 failed, 2 usage, 3 not found\n", to);
+	(void)fputs("exit status: 0 done, 1 failed, 2 usage, 3 not found, "
+		    "4 changes refused\n",
+	    to);
 }
 
 /* --- running --- */
 
 static int
-status_of(const struct fault *f)
+status_of(const struct verb *verb, const struct fault *f)
 {
 	switch (f->kind) {
+	case FAULT_CONFLICT:
+		return verb->run == verbs_changes ? COMMAND_REFUSED
+						  : COMMAND_FAILED;
 	case FAULT_ABSENT:
 		return COMMAND_ABSENT;
 	case FAULT_RANGE:
@@ -214,7 +218,7 @@ run(const struct verb *verb, const struct verbs_line *line)
 	int status = COMMAND_DONE;
 
 	if (verb->run(line, &out, &f) == -1) {
-		status = status_of(&f);
+		status = status_of(verb, &f);
 		report(line, &f, &out);
 	}
 	f = FAULT_INIT;

@@ -8,7 +8,8 @@ enum {
 	COMMAND_DONE,
 	COMMAND_FAILED,
 	COMMAND_USAGE,
-	COMMAND_ABSENT /* not found */
+	COMMAND_ABSENT, /* not found */
+	COMMAND_REFUSED /* changes: these settings may not take over */
 };
 
 /* Runs what the arguments say; the exit status, one of the above. */

@@ -19,7 +19,7 @@ enum setting_type { TEXT, SECRET, PATH, NUMBER, CHOICE };
 struct setting {
 	const char *name;
 	enum setting_type type;
-	enum conf_duty duty;
+	enum conf_difference difference;
 	const char *standard;
 	int64_t min;
 	int64_t max;
@@ -27,8 +27,8 @@ struct setting {
 	const char *sentence;
 };
 
-#define SETTING(type, duty, name, standard, min, max, words, sentence)         \
-	{ #name, type, CONF_##duty, standard, min, max, words, sentence },
+#define SETTING(type, difference, name, standard, min, max, words, sentence)   \
+	{ #name, type, CONF_##difference, standard, min, max, words, sentence },
 static const struct setting settings[CONF_COUNT] = {
 #include "app/conf.tbl.h"
 };
@@ -514,10 +514,10 @@ conf_name(enum conf_key key)
 	return settings[key].name;
 }
 
-enum conf_duty
-conf_duty(enum conf_key key)
+enum conf_difference
+conf_difference(enum conf_key key)
 {
-	return settings[key].duty;
+	return settings[key].difference;
 }
 
 bool
@@ -547,11 +547,19 @@ compute_mac(enum conf_key key, bool is_set, struct view value,
 	return rc;
 }
 
+/* Does it mean the same whether it is not set or set to its default?  Not so
+ * AWS_REGION, which the profile's region takes the place of. */
+static bool
+has_default(enum conf_key key)
+{
+	return !conf_is_secret(key) && key != CONF_AWS_REGION;
+}
+
 int
 conf_mac(const struct conf *c, enum conf_key key, struct view mac_key,
     struct digest *out, struct fault *f)
 {
-	return compute_mac(key, c->is_set[key],
+	return compute_mac(key, c->is_set[key] || has_default(key),
 	    conf_is_secret(key) ? secret_reveal(&c->secret[key])
 				: view_str(c->text[key]),
 	    mac_key, out, f);

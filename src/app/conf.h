@@ -16,7 +16,7 @@
 #include "base/secret.h"
 #include "codec/digest.h"
 
-#define SETTING(type, duty, name, standard, min, max, words, sentence)         \
+#define SETTING(type, difference, name, standard, min, max, words, sentence)   \
 	CONF_##name,
 enum conf_key {
 #include "app/conf.tbl.h"
@@ -27,7 +27,7 @@ enum conf_key {
 enum { CONF_TEXT_MAX = 16 << 10 };
 
 /* What a difference between two processes' settings means: see the table. */
-enum conf_duty { CONF_APART, CONF_COMPARED, CONF_GUARD, CONF_MODEL_KEY };
+enum conf_difference { CONF_APART, CONF_COMPARED, CONF_GUARD, CONF_MODEL_KEY };
 
 /* Where the description goes in IMAGE_PROMPT. */
 #define CONF_PROMPT_MARK "{description}"
@@ -75,13 +75,14 @@ struct s3_setup conf_s3(const struct conf *c, struct creds *creds);
 bool conf_named(const char *name, enum conf_key *key);
 
 const char *conf_name(enum conf_key key);
-enum conf_duty conf_duty(enum conf_key key);
+enum conf_difference conf_difference(enum conf_key key);
 bool conf_is_secret(enum conf_key key);
 
 /*
  * HMAC-SHA256 of the setting's name, whether it is set, and its value, under
  * a key of the caller's: two processes compare these without either showing
- * what it has.  conf_mac_of is that of another value; NULL: not set.
+ * what it has.  A setting that is left at its default counts as set to it.
+ * conf_mac_of is that of another value; NULL, for a secret: not set.
  * FAULT_MEMORY.
  */
 int conf_mac(const struct conf *c, enum conf_key key, struct view mac_key,

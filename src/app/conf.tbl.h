@@ -8,15 +8,15 @@
  *   NUMBER  a whole number from min to max
  *   CHOICE  one of the words in `words`
  *
- * The duty says what a difference means between these settings and those
- * that a process was started with:
+ * The column difference says what it means that these settings differ from
+ * those that a process was started with:
  *
  *   APART      nothing: the processes that serve do not use it
  *   COMPARED   it is shown; a secret that is no longer set is a warning
  *   GUARD      it keeps strangers out: no group is replaced by one without it
  *   MODEL_KEY  one of these stays: no group is replaced by one without any
  *
- *      type    duty       name       default  min  max  words  sentence
+ *      type    difference name       default  min  max  words  sentence
  */
 /* clang-format off */
 SETTING(PATH,   COMPARED,  CHARREF_ROOT,     "./data", 0, 0, "",

@@ -52,8 +52,8 @@ doctor_running(struct patient *p, struct finding *it)
 		finding_say(it, FINDING_SKIPPED,
 		    "no process runs that says with which settings");
 	} else if (running_differences(&report) == 0) {
-		finding_say(it, FINDING_OK, "%zu processes run with these",
-		    report.processes);
+		finding_say(it, FINDING_OK,
+		    "same as in the %zu running processes", report.processes);
 	} else {
 		add_differences(&report, it);
 		advise(&report, it);

@@ -79,7 +79,7 @@ check_settings(struct service *s, struct buf *remark, struct fault *f)
 	if (running_compare(s->conf, NULL, &report, &why) == -1) {
 		buf_add(remark, VIEW("not compared with other processes"));
 	} else if (running_differences(&report) > 0) {
-		buf_add(remark, VIEW("other processes run with another "));
+		buf_add(remark, VIEW("settings differ in other processes: "));
 		running_names(&report, NAMES_MOST, remark);
 	}
 	return 0;

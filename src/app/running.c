@@ -36,7 +36,7 @@ struct running {
 static bool
 is_compared(enum conf_key key)
 {
-	return conf_duty(key) != CONF_APART;
+	return conf_difference(key) != CONF_APART;
 }
 
 /* --- publishing --- */
@@ -152,10 +152,15 @@ each_entry(int dir, entry_function *call, void *arg, struct fault *f)
 			(void)close(own);
 		return fault_sys(f, FAULT_DISK, "list the folder");
 	}
-	while (rc == 0 && (entry = readdir(list)) != NULL)
-		if (entry->d_name[0] != '.' &&
-		    strcmp(entry->d_name, KEY_NAME) != 0)
+	do {
+		errno = 0;
+		entry = readdir(list);
+		if (entry == NULL && errno != 0)
+			rc = fault_sys(f, FAULT_DISK, "list the folder");
+		else if (entry != NULL && entry->d_name[0] != '.' &&
+			 strcmp(entry->d_name, KEY_NAME) != 0)
 			rc = call(arg, entry->d_name, f);
+	} while (rc == 0 && entry != NULL);
 	(void)closedir(list);
 	return rc;
 }
@@ -329,7 +334,7 @@ is_mac(const struct digest *known, struct view there)
 	return view_is(there, known->hex);
 }
 
-/* A secret is on when it is set; a guard that is none, when it is true. */
+/* A secret is on when it is set, PROTECT_READS when it is true. */
 static bool
 is_on(const struct comparison *a, enum conf_key key, struct view mac)
 {
@@ -340,7 +345,7 @@ is_on(const struct comparison *a, enum conf_key key, struct view mac)
 static bool
 has_on_and_off(enum conf_key key)
 {
-	return conf_is_secret(key) || conf_duty(key) == CONF_GUARD;
+	return conf_is_secret(key) || conf_difference(key) == CONF_GUARD;
 }
 
 static enum running_change
@@ -391,7 +396,7 @@ compare_line(struct comparison *a, struct view group, struct view line)
 	(void)snprintf(name, sizeof name, "%.*s", (int)first.n, first.p);
 	if (!conf_named(name, &key) || !is_compared(key))
 		return;
-	if (conf_duty(key) == CONF_MODEL_KEY && !a->has_model_key &&
+	if (conf_difference(key) == CONF_MODEL_KEY && !a->has_model_key &&
 	    is_on(a, key, line))
 		a->report->loses_model_key = true;
 	change = judge_change(a, key, line);
@@ -539,7 +544,7 @@ has_guard(const struct running_report *r, enum running_change change)
 
 	for (i = 0; i < CONF_COUNT; i++)
 		if (r->settings[i].change == change &&
-		    conf_duty((enum conf_key)i) == CONF_GUARD)
+		    conf_difference((enum conf_key)i) == CONF_GUARD)
 			return true;
 	return false;
 }
@@ -564,7 +569,7 @@ add_guards_gone(const struct running_report *r, struct buf *out)
 
 	for (i = 0; i < CONF_COUNT; i++)
 		if (r->settings[i].change == RUNNING_GONE &&
-		    conf_duty((enum conf_key)i) == CONF_GUARD)
+		    conf_difference((enum conf_key)i) == CONF_GUARD)
 			buf_fmt(out, "%s%s", out->len == 0 ? "" : " and ",
 			    conf_name((enum conf_key)i));
 }
@@ -577,7 +582,7 @@ running_may_replace(const struct running_report *r, struct fault *f)
 	if (running_opens(r)) {
 		add_guards_gone(r, &names);
 		(void)fault_set(f, FAULT_CONFLICT,
-		    "these settings would open the service: %s is set in the "
+		    "these settings would open the service: %s is on in the "
 		    "processes that run, and not here",
 		    buf_str(&names));
 	} else if (r->loses_model_key) {

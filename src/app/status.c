@@ -109,7 +109,8 @@ write_settings(const struct running_report *r, struct buf *out)
 		return;
 	}
 	if (running_differences(r) == 0) {
-		buf_fmt(out, "as %zu processes run with\n", r->processes);
+		buf_fmt(out, "same as in the %zu running processes\n",
+		    r->processes);
 		return;
 	}
 	buf_fmt(out,

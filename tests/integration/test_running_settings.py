@@ -2,7 +2,7 @@
 
 Each process publishes HMACs of its settings in RUN_DIR/settings.  A group is
 not replaced by one that would open the service, `charref status` and `doctor`
-name what differs, and starting a group anew takes any settings over.
+name what differs, and starting a group again takes any settings over.
 """
 
 import json
@@ -117,7 +117,7 @@ def test_with_the_same_settings_nothing_differs(house):
     code, told = changes(house)
     assert (code, told["processes"], told["settings"]) == (0, 5, [])
     assert house.status()["settings"]["settings"] == []
-    assert "as 5 processes run with" in house.charref("status").stdout
+    assert "same as in the 5 running processes" in house.charref("status").stdout
     assert doctor(house)["state"] == "ok"
 
 
@@ -135,6 +135,7 @@ def test_a_group_that_would_open_the_service_replaces_none(house, gone, name):
     for key in gone:
         assert key in said
     assert "would open the service" in said and "restart" in said
+    assert changes(house, name)[0] == 4
     assert house.pool_pid(name) == pid
     assert is_closed(house)
     assert doctor(house)["state"] == "warning"
@@ -229,7 +230,7 @@ def test_readyz_has_a_remark_and_stays_ready(house):
         assert "GENERATE_DEADLINE" in checks["settings"]["reason"]
 
 
-def test_started_anew_the_settings_are_meant_and_an_open_service_is_told(
+def test_started_again_the_settings_are_meant_and_an_open_service_is_told(
         house):
     kept = dict(house.env)
     house.env.update(API_KEY="", PROTECT_READS="false")
@@ -341,6 +342,31 @@ def test_macs_under_another_key_are_not_compared(house):
     house.group("replace", "slow-a")
     house.env["API_KEY"] = KEY
     assert differing(house) == {"API_KEY": ("other", ["slow-a"])}
+
+
+def test_what_cannot_be_compared_is_not_replaced_and_no_restart_is_advised(
+        house):
+    path, pid = settings_folder(house) / "key", house.pool_pid("slow-a")
+    key = path.read_bytes()
+    path.write_bytes(key[:7])
+    try:
+        said = house.group("replace", "slow-a", fails=True)
+        assert "could not be compared" in said and "restart" not in said
+        assert house.charref("changes").returncode == 1
+        assert house.pool_pid("slow-a") == pid
+    finally:
+        path.write_bytes(key)
+    assert differing(house) == {}
+
+
+def test_wrong_settings_are_no_refusal(house):
+    house.env["GENERATE_DEADLINE"] = "never"
+    try:
+        assert house.charref("changes").returncode == 1
+        said = house.group("replace", "slow-a", fails=True)
+        assert "settings are wrong" in said and "restart" not in said
+    finally:
+        house.env["GENERATE_DEADLINE"] = "55"
 
 
 def test_the_uploader_publishes_too_until_it_ends():

@@ -1,5 +1,7 @@
 #include "app/running.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -19,6 +21,21 @@ enum { CROWD = 12, KILLS = 40, VARIABLE_SIZE = FOLDER_SIZE + 32 };
 extern char **environ;
 
 static char folder[FOLDER_SIZE], run_dir[VARIABLE_SIZE];
+
+/* How many names are read until the disk fails; -1: it does not. */
+static int names_left = -1;
+
+/* In the place of the C library's. */
+struct dirent *
+readdir(DIR *list)
+{
+	if (names_left == 0) {
+		errno = EIO;
+		return NULL;
+	}
+	names_left -= names_left > 0;
+	return (struct dirent *)(void *)readdir64(list);
+}
 
 static int
 set_up(void **state)
@@ -114,6 +131,53 @@ each_kind_of_change_is_told_apart(void **state)
 	assert_int_equal(compare(new, NULL).processes, 0);
 	conf_close(&old);
 	conf_close(&new);
+}
+
+/* AWS_REGION is the exception: unset, the profile's region is used. */
+static void
+a_default_that_is_written_down_is_no_difference(void **state)
+{
+	struct conf *old = settings("AWS_MAX_ATTEMPTS=3", NULL, NULL);
+	struct conf *new = settings(
+	    "PROTECT_READS=false", "UPLOAD_MODE=eager", "AWS_REGION=us-east-1");
+	struct running *published;
+	struct running_report r;
+
+	(void)state;
+	running_publish(&published, old, "fast-a");
+	r = compare(new, NULL);
+	assert_int_equal(r.processes, 1);
+	assert_int_equal(r.settings[CONF_PROTECT_READS].change, RUNNING_SAME);
+	assert_int_equal(r.settings[CONF_UPLOAD_MODE].change, RUNNING_SAME);
+	assert_int_equal(
+	    r.settings[CONF_AWS_MAX_ATTEMPTS].change, RUNNING_SAME);
+	assert_int_equal(r.settings[CONF_AWS_REGION].change, RUNNING_OTHER);
+	assert_int_equal(running_differences(&r), 1);
+	running_end(&published);
+	conf_close(&old);
+	conf_close(&new);
+}
+
+/* What could not be read might have been protected. */
+static void
+a_folder_that_cannot_be_read_to_its_end_is_a_fault(void **state)
+{
+	struct conf *c = settings(NULL, NULL, NULL);
+	struct running *published;
+	struct running_report report;
+	struct fault f = FAULT_INIT;
+	int rc;
+
+	(void)state;
+	running_publish(&published, c, "fast-a");
+	names_left = 1;
+	rc = running_compare(c, NULL, &report, &f);
+	names_left = -1;
+	assert_int_equal(rc, -1);
+	assert_int_equal(f.kind, FAULT_DISK);
+	assert_int_equal(compare(c, NULL).processes, 1);
+	running_end(&published);
+	conf_close(&c);
 }
 
 static void
@@ -259,7 +323,7 @@ workers_of_another_pool_than_the_pid_file_names_do_not_count(void **state)
 	assert_int_equal(compare(c, NULL).processes, 1);
 	file = fopen(path, "w");
 	assert_non_null(file);
-	(void)fprintf(file, "%ld\n", (long)getppid() + 1);
+	(void)fputs("0\n", file);
 	assert_int_equal(fclose(file), 0);
 	assert_int_equal(compare(c, NULL).processes, 0);
 	running_end(&published);
@@ -273,6 +337,8 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 		TEST(nothing_is_compared_before_anything_was_published),
 		TEST(each_kind_of_change_is_told_apart),
+		TEST(a_default_that_is_written_down_is_no_difference),
+		TEST(a_folder_that_cannot_be_read_to_its_end_is_a_fault),
 		TEST(settings_that_do_not_matter_are_not_compared),
 		TEST(
 		    the_uploader_does_not_stand_in_for_a_group_without_workers),
