@@ -323,12 +323,6 @@ learn_known(struct comparison *a, const struct conf *c, struct view key,
 }
 
 static bool
-is_same(struct view a, struct view b)
-{
-	return a.n == b.n && memcmp(a.p, b.p, a.n) == 0;
-}
-
-static bool
 is_mac(const struct digest *known, struct view there)
 {
 	return view_is(there, known->hex);
@@ -374,7 +368,7 @@ add_group(char who[RUNNING_WHO_SIZE], struct view group)
 	const size_t n = strlen(who);
 
 	while (text_split(&rest, ',', &one)) {
-		if (is_same(text_trim(one), group))
+		if (view_same(text_trim(one), group))
 			return;
 	}
 	if (n + 2 + group.n < RUNNING_WHO_SIZE)
@@ -439,8 +433,8 @@ is_serving(const struct comparison *a, const struct name *name)
 		is_it = false;
 		rest = buf_view(&text);
 		while (!is_it && text_split(&rest, '\n', &pid))
-			is_it = is_same(text_trim(pid), name->pool) ||
-				is_same(text_trim(pid), name->pid);
+			is_it = view_same(text_trim(pid), name->pool) ||
+				view_same(text_trim(pid), name->pid);
 	}
 	buf_fini(&text);
 	buf_fini(&path);

@@ -29,6 +29,20 @@ view_begins(struct view v, const char *s)
 }
 
 bool
+view_ends(struct view v, const char *s)
+{
+	const size_t n = strlen(s);
+
+	return v.n >= n && memcmp(v.p + v.n - n, s, n) == 0;
+}
+
+bool
+view_same(struct view a, struct view b)
+{
+	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+bool
 view_has(struct view v, const char *s)
 {
 	return memmem(v.p, v.n, s, strlen(s)) != NULL;

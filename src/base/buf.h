@@ -22,7 +22,9 @@ struct view {
 #define VIEW(literal) ((struct view){ (literal), sizeof(literal) - 1 })
 struct view view_str(const char *s); /* NULL is the empty view */
 bool view_is(struct view v, const char *s);
+bool view_same(struct view a, struct view b);
 bool view_begins(struct view v, const char *s);
+bool view_ends(struct view v, const char *s);
 bool view_has(struct view v, const char *s); /* somewhere inside */
 
 struct buf {

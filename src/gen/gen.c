@@ -116,12 +116,6 @@ has_limit_of_zero(struct view message)
 	return false;
 }
 
-static bool
-view_ends(struct view v, struct view end)
-{
-	return v.n >= end.n && memcmp(v.p + v.n - end.n, end.p, end.n) == 0;
-}
-
 /* Is there a quota, and is every one that was exceeded of the free tier? */
 static bool
 is_free_tier(const struct json_value *error)
@@ -136,7 +130,7 @@ is_free_tier(const struct json_value *error)
 			if (!view_ends(
 				json_text(json_member(
 				    json_item(violations, k), "quotaId")),
-				VIEW("-FreeTier")))
+				"-FreeTier"))
 				return false;
 	}
 	return seen > 0;

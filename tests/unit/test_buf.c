@@ -146,6 +146,13 @@ compares_views_with_words(void **state)
 	assert_true(view_begins(VIEW("abc"), "ab"));
 	assert_true(view_begins(VIEW("abc"), ""));
 	assert_false(view_begins(VIEW("a"), "ab"));
+	assert_true(view_ends(VIEW("abc"), "bc"));
+	assert_true(view_ends(VIEW("abc"), ""));
+	assert_false(view_ends(VIEW("c"), "bc"));
+	assert_true(view_same(VIEW("abc"), VIEW("abc")));
+	assert_true(view_same(view_str(NULL), VIEW("")));
+	assert_false(view_same(VIEW("abc"), VIEW("abd")));
+	assert_false(view_same(VIEW("abc"), VIEW("ab")));
 	assert_true(view_has(VIEW("abcd"), "cd"));
 	assert_true(view_has(VIEW("a\0cd"), "cd"));
 	assert_false(view_has(VIEW("abc"), "cd"));
