@@ -448,7 +448,7 @@ def complete(*words: str) -> list[str]:
 @pytest.mark.once
 @pytest.mark.parametrize("words, offered", [
     (["persist-"], ["persist-job"]),
-    (["persist-job", "j", "--"], ["--json"]),
+    (["persist-job", "j", "--"], ["--force", "--json"]),
     (["url", "x", "--e"], ["--extension", "--expires"]),
     (["url", "x", "--extension", "jp"], ["jpg", "jpeg"]),
     (["ls", "--job", ""], [""]),

@@ -113,15 +113,14 @@ def test_a_lookup_and_what_follows_it_name_their_request(house):
     assert asked_for(house) == {"an-association"}
 
 
-def test_an_upload_that_is_given_up_is_told_with_its_request(house):
+def test_an_upload_that_is_given_up_is_told_with_its_request(house, new_house):
     """What is under its key is another's, which no attempt will change."""
+    house = new_house(cloud=house.cloud, uploader=False, workers=FEW,
+                      UPLOAD_MODE="background")
     image_id = made(house, "the-making")
-    house.cloud.forget(objects=True)
-    key = "videos/job-1/intermediate/character_reference/" + image_id
-    for extension in ("png", "jpg", "webp"):
-        house.cloud.put(f"{key}.{extension}", b"something else")
-    house.cloud.on(reply(404, "NoSuchKey"), method="PUT", times=1)
-    house.http.post({"image_id": image_id, "job_id": "job-1"},
+    assert not house.cloud.objects
+    house.cloud.put(f"character_references/{image_id}.png", b"something else")
+    house.http.post({"image_id": image_id},
                     "/api/mv/persist_character_reference",
                     {"X-Request-Id": "the-persisting"})
     line = told(house, "the-persisting", "upload given up")

@@ -5,6 +5,7 @@ not a hanging one.
 """
 
 import base64
+import contextlib
 import dataclasses
 import http.client
 import json
@@ -286,7 +287,10 @@ class FastCgi:
              keep: bool = False, deadline: float = DEADLINE, **more: str):
         """Sends a request and leaves the connection to the caller."""
         link = self.connect(deadline)
-        link.sendall(self.request(method, path, body, keep, **more))
+        # A worker that refuses closes before it has read all; what it said,
+        # if anything, is still to be read.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            link.sendall(self.request(method, path, body, keep, **more))
         return link
 
     def ask(self, method: str, path: str, body: bytes = b"",
