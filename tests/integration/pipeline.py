@@ -5,6 +5,7 @@ the job's image changes only by persist-job, an edited copy is never followed
 by the image as it was made, and every answer is true of the bucket.
 """
 
+import contextlib
 import itertools
 import json
 import pathlib
@@ -85,18 +86,25 @@ class Host:
         self.house.end()
 
 
-def hosts_of_double(conditions: str):
-    """Two hosts with a bucket of that character, for a fixture."""
+@contextlib.contextmanager
+def two_hosts():
+    """A double and two hosts that use it."""
     double = S3Double()
-    double.conditions = conditions
     both = [Host(double, shelf_of_double(double)) for _ in range(2)]
     try:
-        yield both
-        assert not double.complaints, double.complaints
+        yield double, both
     finally:
         for one in both:
             one.end()
         double.close()
+
+
+def hosts_of_double(conditions: str):
+    """Two hosts with a bucket of that character, for a fixture."""
+    with two_hosts() as (double, both):
+        double.conditions = conditions
+        yield both
+        assert not double.complaints, double.complaints
 
 
 class Story:

@@ -7,23 +7,17 @@ import re
 import pytest
 
 from house import wait_until
-from pipeline import FOLDER, Host, Story, shelf_of_double
-from s3_double import CONDITIONS, Fault, S3Double, denied, slow_down
+from pipeline import FOLDER, Story, two_hosts
+from s3_double import CONDITIONS, Fault, denied, slow_down
 from warehouse import change, key_of, make_due, state_of
 
 OTHERS = b"what another host has made of it"
 
 
 @pytest.fixture(scope="module", name="shared")
-def two_hosts():
-    double = S3Double()
-    both = [Host(double, shelf_of_double(double)) for _ in range(2)]
-    try:
-        yield double, both
-    finally:
-        for one in both:
-            one.end()
-        double.close()
+def shared_hosts():
+    with two_hosts() as hosts:
+        yield hosts
 
 
 def story_of(shared, conditions: str) -> Story:

@@ -10,23 +10,17 @@ import time
 import pytest
 
 from house import SLOWNESS, wait_until
-from pipeline import FOLDER, Host, Story, shelf_of_double
-from s3_double import CONDITIONS, S3Double, close, internal_error, stall
+from pipeline import FOLDER, Story, two_hosts
+from s3_double import CONDITIONS, close, internal_error, stall
 from warehouse import change, key_of, make_due, state_of
 
 OTHERS = b"what another host has made of it"
 
 
 @pytest.fixture(scope="module", name="shared")
-def two_hosts():
-    double = S3Double()
-    both = [Host(double, shelf_of_double(double)) for _ in range(2)]
-    try:
-        yield double, both
-    finally:
-        for one in both:
-            one.end()
-        double.close()
+def shared_hosts():
+    with two_hosts() as hosts:
+        yield hosts
 
 
 @pytest.fixture(name="story", params=CONDITIONS)
