@@ -376,12 +376,6 @@ find_all(struct fixture *p, const char *id_text, struct catalogue_image *out)
 	return found;
 }
 
-static bool
-view_same(struct view a, struct view b)
-{
-	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
-}
-
 static void
 assert_same(const struct catalogue_image *a, const struct catalogue_image *b)
 {
