@@ -17,9 +17,10 @@ ifneq ($(filter-out programs tools units fuzzers build/%,$(or $(MAKECMDGOALS),al
 endif
 
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+LDFLAGS_asan   := -static-libasan -static-libubsan # a third quicker to start
 CFLAGS_debug   := -O1 -g3
 CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
-CFLAGS_asan    := -O1 -g3 $(SANITIZE)
+CFLAGS_asan    := -O1 -g1 $(SANITIZE)
 CFLAGS_fuzz    := -O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link
 CFLAGS_clang   := -O1
 CFLAGS_lto     := -O3 -flto=auto
@@ -38,7 +39,7 @@ check check-fast check-more test unit lint fuzz $(VARIANTS): export WERROR = 1
 
 CPPFLAGS += -D_GNU_SOURCE -Isrc -MMD -MP
 CFLAGS   += -std=c11 -fPIE $(WARN) $(if $(WERROR),-Werror) $(CFLAGS_$(F))
-LDFLAGS  += -pie -Wl,-z,relro,-z,now -Wl,--as-needed
+LDFLAGS  += -pie -Wl,-z,relro,-z,now,--as-needed $(LDFLAGS_$(F))
 
 # What each program links; charref-sketch alone needs cairo.
 LIBS        := -lfcgi -lcurl -ljansson -lexpat -lsqlite3 -lcrypto -luuid

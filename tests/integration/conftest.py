@@ -14,6 +14,8 @@ from model_double import GEMINI
 
 # Fixtures in whose tests a script answers instead of our workers.
 WITHOUT_WORKERS = {"front", "new_front"}
+# Fixtures that start Ceph, or a script of deploy/ with all that it starts.
+SYSTEMS = {"gateway", "own_gateway", "project", "new_groups"}
 TEST_SECONDS = int(min(60 * SLOWNESS, 400))
 
 
@@ -26,11 +28,13 @@ def pytest_sessionstart(session):
 
 
 def marks_of(item) -> set[str]:
-    """The names of a test's marks; one without our workers runs once."""
-    names = {mark.name for mark in item.iter_markers()}
-    if WITHOUT_WORKERS & set(item.fixturenames):
-        names.add("once")
-    return names
+    """The names of a test's marks, its fixtures' included."""
+    fixtures = set(item.fixturenames)
+    if WITHOUT_WORKERS & fixtures:
+        item.add_marker(pytest.mark.once)
+    if SYSTEMS & fixtures:
+        item.add_marker(pytest.mark.systems)
+    return {mark.name for mark in item.iter_markers()}
 
 
 @pytest.hookimpl(tryfirst=True)

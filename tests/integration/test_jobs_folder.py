@@ -14,6 +14,7 @@ import pytest
 
 from house import PROJECT, program
 
+pytestmark = pytest.mark.systems
 SCRIPT = PROJECT / "deploy" / "jobs-folder"
 OWN = "/var/lib/charref/jobs"
 SERVICE, GROUP = 64001, 64003
