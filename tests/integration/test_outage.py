@@ -5,6 +5,7 @@ image that is here has turned to the file, and so long after it is back to
 the bucket; and 50 ms for each of these answers.
 """
 
+import math
 import os
 import threading
 import time
@@ -146,6 +147,12 @@ class Gets:
                 assert reply.headers["x-asset-source"] == "local"
                 assert reply.body in files.values()
 
+    def wait_for_more(self, count: int = 1):
+        """Waits until so many more have been asked and answered."""
+        begin = time.monotonic()
+        wait_until(lambda: len(self.between(begin, math.inf)) >= count,
+                   f"{count} replies")
+
     def between(self, begin: float, end: float) -> list[Reply]:
         """The replies to what was asked and answered in between."""
         return [reply for began, ended, reply in self.replies
@@ -171,15 +178,16 @@ def test_gets_turn_to_the_file_and_back(house, mode):
     files = dict(made(house) for _ in range(3))
     image_id = next(iter(files))
     with Gets(house, list(files)) as gets:
-        gets.stopping.wait(0.2)
+        gets.wait_for_more(20)
         gone = time.monotonic()
         house.cloud.set_mode(mode)
-        gets.stopping.wait(TURN_S + 0.3)
+        gets.stopping.wait(TURN_S)
+        gets.wait_for_more(21)
         back = time.monotonic()
         house.cloud.set_mode("up")
         assert when_from(house, image_id, "s3") < TURN_S
         turned = time.monotonic()
-        gets.stopping.wait(0.2)
+        gets.wait_for_more(20)
         end = time.monotonic()
     gets.must_all_be_answered(files)
     before = gets.between(0, gone)
