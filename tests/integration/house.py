@@ -64,8 +64,11 @@ def program(name: str) -> str:
     return str(BUILD / name)
 
 
+SCAN_S = 0.05  # between two looks at all processes, which cost milliseconds
+
+
 def wait_until(truth: Callable[[], object], what: str,
-               deadline: float = 10.0):
+               deadline: float = 10.0, pause: float = 0.01):
     """Probes until it holds and returns it; fails when it never does."""
     end = time.monotonic() + deadline * SLOWNESS
     while True:
@@ -73,7 +76,7 @@ def wait_until(truth: Callable[[], object], what: str,
         if got:
             return got
         assert time.monotonic() < end, f"waited in vain for: {what}"
-        time.sleep(0.01)
+        time.sleep(pause)
 
 
 def free_port() -> int:
@@ -146,21 +149,42 @@ def children_of(pid: int) -> list[int]:
     return [int(word) for word in task.split()]
 
 
+def processes() -> list[int]:
+    """All there are, but for this one."""
+    pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    return [pid for pid in pids if pid != os.getpid()]
+
+
+def words_of(pid: int, kind: str = "cmdline") -> bytes:
+    """The command of a process, or its environ; empty when it has gone."""
+    try:
+        with open(f"/proc/{pid}/{kind}", "rb", buffering=0) as file:
+            return file.readall()
+    except OSError:
+        return b""
+
+
 def processes_about(folder: pathlib.Path) -> list[str]:
     """Processes that have the folder in their command or environment."""
     found = []
     needle = str(folder).encode()
-    for entry in pathlib.Path("/proc").glob("[0-9]*"):
-        if int(entry.name) == os.getpid():
-            continue
-        try:
-            text = (entry / "cmdline").read_bytes()
-            text += (entry / "environ").read_bytes()
-        except OSError:
-            continue
-        if needle in text and is_alive(int(entry.name)):
-            found.append(f"{entry.name}: {text[:200]!r}")
+    for pid in processes():
+        text = words_of(pid) + words_of(pid, "environ")
+        if needle in text and is_alive(pid):
+            found.append(f"{pid}: {text[:200]!r}")
     return found
+
+
+def must_leave(folder: pathlib.Path, deadline: float = 5.0):
+    """Waits until no process is about a folder, or tells which are."""
+    left: list[str] = []
+
+    def none_is_left() -> bool:
+        left[:] = processes_about(folder)
+        return not left
+    with contextlib.suppress(AssertionError):
+        wait_until(none_is_left, "the end of processes", deadline, SCAN_S)
+    assert not left, left
 
 
 # --------------------------------------------------------------------- pool
@@ -646,8 +670,7 @@ class House:
             self.service_log.must_have_ended()
             self.access_log.must_have_ended()
             # A process that has let its lock go may still be on its way out.
-            wait_until(lambda: not processes_about(self.folder),
-                       f"the end of {processes_about(self.folder)}", 5.0)
+            must_leave(self.folder)
         finally:
             LIVE.remove(self)
             self.model.close()

@@ -21,8 +21,8 @@ import pytest
 
 import wire
 from house import (BUILD, PROJECT, SANITIZER_EXIT, SLOWNESS, STORE,
-                   children_of, free_port, is_alive, kill, need_tool,
-                   processes_about, wait_until)
+                   children_of, free_port, is_alive, kill, must_leave,
+                   need_tool, processes_about, wait_until)
 from model_double import IMAGEN, KEY, ModelDouble, silence
 from s3_double import S3Double, slow_down
 
@@ -121,8 +121,7 @@ class Run:
 
     def must_be_gone(self):
         """Asks what it left: no process, no report, no socket."""
-        wait_until(lambda: not processes_about(self.folder),
-                   f"nothing left of {processes_about(self.folder)}", 5)
+        must_leave(self.folder)
         reports = [path.read_text()[:4000]
                    for path in self.reports.iterdir()]
         shutil.rmtree(self.reports)

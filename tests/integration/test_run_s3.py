@@ -15,8 +15,9 @@ import urllib.request
 import pytest
 
 import gateway as gateways
-from house import (SLOWNESS, children_of, free_port, is_alive, kill,
-                   need_tool, processes_about, wait_until)
+from house import (SCAN_S, SLOWNESS, children_of, free_port, is_alive, kill,
+                   need_tool, processes, processes_about, wait_until,
+                   words_of)
 from test_run import Run, heed_signals, project, start  # noqa: F401
 
 BUCKET = "charref"  # unless STORAGE_BUCKET says otherwise
@@ -74,16 +75,12 @@ def fetch(url: str) -> bytes:
 def uploaders(run: Run) -> list[int]:
     """The uploader that works for a run, and its children."""
     found = []
-    for entry in pathlib.Path("/proc").glob("[0-9]*"):
-        try:
-            words = (entry / "cmdline").read_bytes().split(b"\0")
-            settings = (entry / "environ").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if words[-2:-1] == [b"uploader"] and \
-                f"RUN_DIR={run.run_dir}".encode() in settings and \
-                is_alive(int(entry.name)):
-            found.append(int(entry.name))
+    setting = f"RUN_DIR={run.run_dir}".encode()
+    for pid in processes():
+        if words_of(pid).endswith(b"\0uploader\0") and \
+                setting in words_of(pid, "environ").split(b"\0") and \
+                is_alive(pid):
+            found.append(pid)
     return found
 
 
@@ -93,7 +90,7 @@ def new_uploader(run: Run, known: set[int]) -> int:
         new = set(uploaders(run)) - known
         children = {child for pid in new for child in children_of(pid)}
         return new - children
-    chief, = wait_until(found, "an uploader", 5.0)
+    chief, = wait_until(found, "an uploader", 5.0, SCAN_S)
     known.update({chief}, children_of(chief))
     return chief
 
@@ -198,7 +195,8 @@ def test_the_next_run_cleans_up_after_a_killed_one(start_s3):
     run = start_s3().ready()
     assert uploaders(run)
     run.process.kill()
-    wait_until(lambda: not uploaders(run), "deploy/run's own end")
+    wait_until(lambda: not uploaders(run), "deploy/run's own end",
+               pause=SCAN_S)
     run.wait()
     again = start_s3(run.folder, PORT=str(run.port),
                      S3_PORT=str(run.s3_port)).ready()
@@ -308,4 +306,4 @@ def test_the_server_ends_with_the_process_that_started_it():
     assert done.returncode == -signal.SIGKILL, done.stderr
     folder = pathlib.Path(done.stdout.strip())
     wait_until(lambda: not processes_about(folder) and not folder.exists(),
-               "the server's end")
+               "the server's end", pause=SCAN_S)
