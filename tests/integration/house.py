@@ -36,9 +36,14 @@ BUILD = pathlib.Path(
     os.environ.get("CHARREF_BUILD", PROJECT / "build" / FLAVOUR)).resolve()
 PORTS = range(10000, 32000)  # below those that the kernel gives by itself
 STORE = "mv/outputs/character_reference"
+STORAGE_STATE = re.compile(r'^charref_storage_state\{state="(\w+)"\} 1$', re.M)
 SANITIZER_EXIT = 99
+PAUSE_S, PAUSE_MAX_S = 0.01, 0.1  # between two looks of wait_until
 LIVE: list["House"] = []  # for the report of a failed test
 POOLS = ("fast", "lookup", "slow")
+RENDER = PROJECT / "deploy/nginx/render"
+RENDER_TEXT = RENDER.read_text()  # names each setting that it reads
+RENDERED: dict[tuple, str] = {}
 # Unless a test asks for the limits: its requests have all one address.
 NO_LIMITS = {f"NGINX_GENERATE_{name}": "60000"
              for name in ("RATE", "BURST", "PER_CLIENT", "AT_ONCE")}
@@ -66,14 +71,19 @@ def program(name: str) -> str:
 
 def wait_until(truth: Callable[[], object], what: str,
                deadline: float = 10.0):
-    """Probes until it holds and returns it; fails when it never does."""
+    """Probes until it holds and returns it; fails when it never does.
+
+    What takes long is looked at less often: a look may cost a process.
+    """
     end = time.monotonic() + deadline * SLOWNESS
+    pause = PAUSE_S
     while True:
         got = truth()
         if got:
             return got
         assert time.monotonic() < end, f"waited in vain for: {what}"
-        time.sleep(0.01)
+        time.sleep(pause)
+        pause = min(pause * 1.2, PAUSE_MAX_S)
 
 
 def free_port() -> int:
@@ -388,6 +398,30 @@ class Nginx:
         self.process = None
 
 
+def replaced(text: str, pairs: dict[str, str]) -> str:
+    """The text with each of these by what stands for it."""
+    for old, new in pairs.items():
+        text = text.replace(old, new)
+    return text
+
+
+def rendered(word: str, env: dict[str, str], places: dict[str, str]) -> str:
+    """What deploy/nginx/render prints for these settings.
+
+    It runs once for all houses that differ only in their places: a rendering
+    takes a third of a second of processor time.
+    """
+    key = word, *sorted((name, replaced(value, places))
+                        for name, value in env.items() if name in RENDER_TEXT)
+    if key not in RENDERED:
+        done = subprocess.run(
+            [str(RENDER), word], env=env, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=60 * SLOWNESS)
+        assert done.returncode == 0, done.stderr
+        RENDERED[key] = replaced(done.stdout, places)
+    return replaced(RENDERED[key], {new: old for old, new in places.items()})
+
+
 # -------------------------------------------------------------------- house
 
 
@@ -469,14 +503,9 @@ class House:
         """The shipped configuration with this house's places in it."""
         env = {"NGINX_LISTEN": f"127.0.0.1:{port}"} | NO_LIMITS | self.env
         env |= {"CHARREF": program("charref"), "RUN_DIR": str(self.folder)}
-        for name, words in (("charref.conf", ("site",)),
-                            ("nginx.conf", ("main",))):
-            done = subprocess.run(
-                [str(PROJECT / "deploy/nginx/render"), *words], env=env,
-                stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                timeout=60 * SLOWNESS)
-            assert done.returncode == 0, done.stderr
-            (self.folder / name).write_text(done.stdout)
+        places = {str(self.folder): "@FOLDER@", f"127.0.0.1:{port}": "@PLACE@"}
+        for name, word in (("charref.conf", "site"), ("nginx.conf", "main")):
+            (self.folder / name).write_text(rendered(word, env, places))
         return self.folder / "nginx.conf"
 
     def start(self) -> "House":
@@ -520,6 +549,14 @@ class House:
         done = self.charref("status", "--json")
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
+
+    def storage(self) -> str:
+        """How the bucket is, in the words of `charref status`.
+
+        It starts no process: a worker says it, who reads the same file.
+        """
+        said = next(iter(self.pools.values())).wire().ask("GET", "/metrics")
+        return STORAGE_STATE.search(said.body.decode())[1]
 
     # -- looking
 
@@ -645,9 +682,7 @@ class House:
             self.inspect()
             self.service_log.must_have_ended()
             self.access_log.must_have_ended()
-            # A process that has let its lock go may still be on its way out.
-            wait_until(lambda: not processes_about(self.folder),
-                       f"the end of {processes_about(self.folder)}", 5.0)
+            self._must_be_left()
         finally:
             LIVE.remove(self)
             self.model.close()
@@ -656,6 +691,21 @@ class House:
             if self.uploader.is_alive():
                 self.uploader.kill()
             shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _must_be_left(self):
+        """No process is about it any more.
+
+        One that has let its lock go may still be on its way out.
+        """
+        left: list[str] = []
+
+        def is_left() -> bool:
+            left[:] = processes_about(self.folder)
+            return not left
+        try:
+            wait_until(is_left, "the end of the processes", 5.0)
+        except AssertionError as why:
+            raise AssertionError(left) from why
 
     def _stop(self):
         self.model.closing.set()
