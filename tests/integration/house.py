@@ -19,6 +19,7 @@ import shutil
 import signal
 import socket
 import sqlite3
+import stat
 import subprocess
 import tempfile
 import time
@@ -113,10 +114,10 @@ def become_subreaper():
 def is_alive(pid: int) -> bool:
     """Running, and not a zombie."""
     try:
-        stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+        text = pathlib.Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return False
-    return stat.rpartition(")")[2].split()[0] not in "ZX"
+    return text.rpartition(")")[2].split()[0] not in "ZX"
 
 
 def reap(pid: int, deadline: float = 10.0) -> int:
@@ -156,20 +157,32 @@ def children_of(pid: int) -> list[int]:
     return [int(word) for word in task.split()]
 
 
+def read_process(pid: int, name: str) -> bytes:
+    """A file of a process; nothing of one that has gone."""
+    try:
+        with open(f"/proc/{pid}/{name}", "rb", buffering=0) as f:
+            return f.read()
+    except OSError:
+        return b""
+
+
+def all_processes() -> list[int]:
+    """All there are, but for this one."""
+    return [int(name) for name in os.listdir("/proc")
+            if name.isdigit() and int(name) != os.getpid()]
+
+
 def processes_about(folder: pathlib.Path) -> list[str]:
     """Processes that have the folder in their command or environment."""
     found = []
     needle = str(folder).encode()
-    for entry in pathlib.Path("/proc").glob("[0-9]*"):
-        if int(entry.name) == os.getpid():
+    for pid in all_processes():
+        text = read_process(pid, "cmdline")
+        if not text:  # the kernel's own, or one that has ended
             continue
-        try:
-            text = (entry / "cmdline").read_bytes()
-            text += (entry / "environ").read_bytes()
-        except OSError:
-            continue
-        if needle in text and is_alive(int(entry.name)):
-            found.append(f"{entry.name}: {text[:200]!r}")
+        text += read_process(pid, "environ")
+        if needle in text and is_alive(pid):
+            found.append(f"{pid}: {text[:200]!r}")
     return found
 
 
@@ -459,7 +472,7 @@ class House:
         self.service_log = LogFile(self.log, must_be_ours)
         self.access_log = LogFile(self.folder / "log/charref-access.log",
                                   lambda line, entry: None)
-        self.clean: dict[pathlib.Path, tuple[int, int, int]] = {}
+        self.clean: dict[str, tuple[int, int, int]] = {}
         LIVE.append(self)
 
     # -- starting
@@ -630,7 +643,7 @@ class House:
         if self.uploader.process is not None:
             assert self.uploader.is_alive(), "the uploader died"
         assert not self.model.complaints, self.model.complaints
-        drafts = [n for n in self.files() if n.startswith(".draft-")]
+        drafts = list(self.store.glob(".draft-*"))
         assert not drafts, drafts
         self.log_lines()
         self.nginx_lines()
@@ -642,35 +655,43 @@ class House:
         secrets += [b"X-Amz-Signature", b"Signature="]
         if self.cloud is not None:
             secrets.append(self.cloud.secret_key.encode())
-        for path in self.folder.rglob("*"):
-            if "nginx-cache" in path.parts:
-                continue  # it keeps whole replies, for their seconds
+        for path in self._files_to_read():
             # A process that ends takes what it published away meanwhile.
             with contextlib.suppress(FileNotFoundError):
-                if not path.is_file() or not (
-                        changed := self._change_of(path)):
+                if not (changed := self._change_of(path)):
                     continue
-                data = path.read_bytes()
+                with open(path, "rb") as f:
+                    data = f.read()
                 for secret in secrets:
                     assert secret not in data, (path, secret)
                 self.clean[path] = changed
-        for title in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        for pid in all_processes():
             with contextlib.suppress(OSError):
-                if not os.readlink(title.with_name("exe")).startswith(
-                        str(BUILD)):
+                if not os.readlink(f"/proc/{pid}/exe").startswith(str(BUILD)):
                     continue
-                data = title.read_bytes()
-                if str(self.folder).encode() not in data + title.with_name(
-                        "environ").read_bytes():
+                title = read_process(pid, "cmdline")
+                if str(self.folder).encode() not in title + read_process(
+                        pid, "environ"):
                     continue  # somebody else's: no business of this house
                 for secret in secrets:
-                    assert secret not in data, (title, secret)
+                    assert secret not in title, (pid, secret)
 
-    def _change_of(self, path: pathlib.Path) -> tuple[int, int, int] | None:
+    def _files_to_read(self) -> Iterator[str]:
+        """Everything in the folder but nginx's cache.
+
+        The cache keeps whole replies, for their seconds.
+        """
+        for where, folders, names in os.walk(self.folder):
+            if "nginx-cache" in folders:
+                folders.remove("nginx-cache")
+            yield from (os.path.join(where, name) for name in names)
+
+    def _change_of(self, path: str) -> tuple[int, int, int] | None:
         """What tells a file's last change; None when it was read since."""
-        status = path.stat()
+        status = os.stat(path)
         now = (status.st_ino, status.st_size, status.st_mtime_ns)
-        if status.st_size >= 64 << 20 or self.clean.get(path) == now:
+        if not stat.S_ISREG(status.st_mode) or status.st_size >= 64 << 20 \
+                or self.clean.get(path) == now:
             return None
         return now
 
