@@ -29,10 +29,13 @@ class Front:
         """As new: nothing was asked, and nothing is in the cache."""
         self.up.answer = lambda _: reply()
         self.up.asked.clear()
-        for path in (self.house.folder / "nginx-cache").rglob("*"):
-            if path.is_file():
-                path.unlink()
-        self.reload()
+        cached = [path for path in
+                  (self.house.folder / "nginx-cache").rglob("*")
+                  if path.is_file()]
+        for path in cached:
+            path.unlink()
+        if cached:
+            self.reload()
 
     def reload(self):
         """nginx anew, whose workers have no file of the cache open."""

@@ -19,6 +19,7 @@ import shutil
 import signal
 import socket
 import sqlite3
+import stat
 import subprocess
 import tempfile
 import time
@@ -36,9 +37,14 @@ BUILD = pathlib.Path(
     os.environ.get("CHARREF_BUILD", PROJECT / "build" / FLAVOUR)).resolve()
 PORTS = range(10000, 32000)  # below those that the kernel gives by itself
 STORE = "mv/outputs/character_reference"
+STORAGE_STATE = re.compile(r'^charref_storage_state\{state="(\w+)"\} 1$', re.M)
 SANITIZER_EXIT = 99
+PAUSE_S, PAUSE_MAX_S = 0.01, 0.1  # between two looks of wait_until
 LIVE: list["House"] = []  # for the report of a failed test
 POOLS = ("fast", "lookup", "slow")
+RENDER = PROJECT / "deploy/nginx/render"
+RENDER_TEXT = RENDER.read_text()  # names each setting that it reads
+RENDERED: dict[tuple, str] = {}
 # Unless a test asks for the limits: its requests have all one address.
 NO_LIMITS = {f"NGINX_GENERATE_{name}": "60000"
              for name in ("RATE", "BURST", "PER_CLIENT", "AT_ONCE")}
@@ -64,19 +70,21 @@ def program(name: str) -> str:
     return str(BUILD / name)
 
 
-SCAN_S = 0.05  # between two looks at all processes, which cost milliseconds
-
-
 def wait_until(truth: Callable[[], object], what: str,
-               deadline: float = 10.0, pause: float = 0.01):
-    """Probes until it holds and returns it; fails when it never does."""
+               deadline: float = 10.0):
+    """Probes until it holds and returns it; fails when it never does.
+
+    What takes long is looked at less often: a look may cost a process.
+    """
     end = time.monotonic() + deadline * SLOWNESS
+    pause = PAUSE_S
     while True:
         got = truth()
         if got:
             return got
         assert time.monotonic() < end, f"waited in vain for: {what}"
         time.sleep(pause)
+        pause = min(pause * 1.2, PAUSE_MAX_S)
 
 
 def free_port() -> int:
@@ -106,10 +114,10 @@ def become_subreaper():
 def is_alive(pid: int) -> bool:
     """Running, and not a zombie."""
     try:
-        stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+        text = pathlib.Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return False
-    return stat.rpartition(")")[2].split()[0] not in "ZX"
+    return text.rpartition(")")[2].split()[0] not in "ZX"
 
 
 def reap(pid: int, deadline: float = 10.0) -> int:
@@ -169,7 +177,10 @@ def processes_about(folder: pathlib.Path) -> list[str]:
     found = []
     needle = str(folder).encode()
     for pid in processes():
-        text = words_of(pid) + words_of(pid, "environ")
+        text = words_of(pid)
+        if not text:  # the kernel's own, or one that has ended
+            continue
+        text += words_of(pid, "environ")
         if needle in text and is_alive(pid):
             found.append(f"{pid}: {text[:200]!r}")
     return found
@@ -183,7 +194,7 @@ def must_leave(folder: pathlib.Path, deadline: float = 5.0):
         left[:] = processes_about(folder)
         return not left
     with contextlib.suppress(AssertionError):
-        wait_until(none_is_left, "the end of processes", deadline, SCAN_S)
+        wait_until(none_is_left, "the end of processes", deadline)
     assert not left, left
 
 
@@ -412,6 +423,30 @@ class Nginx:
         self.process = None
 
 
+def replaced(text: str, pairs: dict[str, str]) -> str:
+    """The text with each of these by what stands for it."""
+    for old, new in pairs.items():
+        text = text.replace(old, new)
+    return text
+
+
+def rendered(word: str, env: dict[str, str], places: dict[str, str]) -> str:
+    """What deploy/nginx/render prints for these settings.
+
+    It runs once for all houses that differ only in their places: a rendering
+    takes a third of a second of processor time.
+    """
+    key = word, *sorted((name, replaced(value, places))
+                        for name, value in env.items() if name in RENDER_TEXT)
+    if key not in RENDERED:
+        done = subprocess.run(
+            [str(RENDER), word], env=env, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=60 * SLOWNESS)
+        assert done.returncode == 0, done.stderr
+        RENDERED[key] = replaced(done.stdout, places)
+    return replaced(RENDERED[key], {new: old for old, new in places.items()})
+
+
 # -------------------------------------------------------------------- house
 
 
@@ -449,7 +484,7 @@ class House:
         self.service_log = LogFile(self.log, must_be_ours)
         self.access_log = LogFile(self.folder / "log/charref-access.log",
                                   lambda line, entry: None)
-        self.clean: dict[pathlib.Path, tuple[int, int, int]] = {}
+        self.clean: dict[str, tuple[int, int, int]] = {}
         LIVE.append(self)
 
     # -- starting
@@ -493,14 +528,9 @@ class House:
         """The shipped configuration with this house's places in it."""
         env = {"NGINX_LISTEN": f"127.0.0.1:{port}"} | NO_LIMITS | self.env
         env |= {"CHARREF": program("charref"), "RUN_DIR": str(self.folder)}
-        for name, words in (("charref.conf", ("site",)),
-                            ("nginx.conf", ("main",))):
-            done = subprocess.run(
-                [str(PROJECT / "deploy/nginx/render"), *words], env=env,
-                stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                timeout=60 * SLOWNESS)
-            assert done.returncode == 0, done.stderr
-            (self.folder / name).write_text(done.stdout)
+        places = {str(self.folder): "@FOLDER@", f"127.0.0.1:{port}": "@PLACE@"}
+        for name, word in (("charref.conf", "site"), ("nginx.conf", "main")):
+            (self.folder / name).write_text(rendered(word, env, places))
         return self.folder / "nginx.conf"
 
     def start(self) -> "House":
@@ -544,6 +574,14 @@ class House:
         done = self.charref("status", "--json")
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
+
+    def storage(self) -> str:
+        """How the bucket is, in the words of `charref status`.
+
+        It starts no process: a worker says it, who reads the same file.
+        """
+        said = next(iter(self.pools.values())).wire().ask("GET", "/metrics")
+        return STORAGE_STATE.search(said.body.decode())[1]
 
     # -- looking
 
@@ -617,7 +655,7 @@ class House:
         if self.uploader.process is not None:
             assert self.uploader.is_alive(), "the uploader died"
         assert not self.model.complaints, self.model.complaints
-        drafts = [n for n in self.files() if n.startswith(".draft-")]
+        drafts = list(self.store.glob(".draft-*"))
         assert not drafts, drafts
         self.log_lines()
         self.nginx_lines()
@@ -629,35 +667,43 @@ class House:
         secrets += [b"X-Amz-Signature", b"Signature="]
         if self.cloud is not None:
             secrets.append(self.cloud.secret_key.encode())
-        for path in self.folder.rglob("*"):
-            if "nginx-cache" in path.parts:
-                continue  # it keeps whole replies, for their seconds
+        for path in self._files_to_read():
             # A process that ends takes what it published away meanwhile.
             with contextlib.suppress(FileNotFoundError):
-                if not path.is_file() or not (
-                        changed := self._change_of(path)):
+                if not (changed := self._change_of(path)):
                     continue
-                data = path.read_bytes()
+                with open(path, "rb") as f:
+                    data = f.read()
                 for secret in secrets:
                     assert secret not in data, (path, secret)
                 self.clean[path] = changed
-        for title in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        for pid in processes():
             with contextlib.suppress(OSError):
-                if not os.readlink(title.with_name("exe")).startswith(
-                        str(BUILD)):
+                if not os.readlink(f"/proc/{pid}/exe").startswith(str(BUILD)):
                     continue
-                data = title.read_bytes()
-                if str(self.folder).encode() not in data + title.with_name(
-                        "environ").read_bytes():
+                title = words_of(pid)
+                if str(self.folder).encode() not in title + words_of(
+                        pid, "environ"):
                     continue  # somebody else's: no business of this house
                 for secret in secrets:
-                    assert secret not in data, (title, secret)
+                    assert secret not in title, (pid, secret)
 
-    def _change_of(self, path: pathlib.Path) -> tuple[int, int, int] | None:
+    def _files_to_read(self) -> Iterator[str]:
+        """Everything in the folder but nginx's cache.
+
+        The cache keeps whole replies, for their seconds.
+        """
+        for where, folders, names in os.walk(self.folder):
+            if "nginx-cache" in folders:
+                folders.remove("nginx-cache")
+            yield from (os.path.join(where, name) for name in names)
+
+    def _change_of(self, path: str) -> tuple[int, int, int] | None:
         """What tells a file's last change; None when it was read since."""
-        status = path.stat()
+        status = os.stat(path)
         now = (status.st_ino, status.st_size, status.st_mtime_ns)
-        if status.st_size >= 64 << 20 or self.clean.get(path) == now:
+        if not stat.S_ISREG(status.st_mode) or status.st_size >= 64 << 20 \
+                or self.clean.get(path) == now:
             return None
         return now
 

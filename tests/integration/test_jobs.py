@@ -825,7 +825,7 @@ def a_service(gateway, bucket: str = "", url: str = "", **kw):
         workers={"fast": 1, "lookup": 0, "slow": 0}, **kw)
     try:
         house.start()
-        house.status()
+        assert house.pools["fast"].wire().ask("GET", "/healthz").status == 200
         yield house
     finally:
         house.end()

@@ -8,6 +8,7 @@ import pathlib
 import random
 import shutil
 import signal
+import subprocess
 import time
 
 import pytest
@@ -23,6 +24,7 @@ from test_jobs import (BIG, DOWNLOAD, JOB, MIB, PERSIST, Machine, a_folder,
 ROUNDS = 20
 FEW = 3  # of them, outside of the soak
 FILES = 60
+LOOK_S = 0.1  # between two looks at an operation
 
 rounds = pytest.mark.parametrize("chance", [
     pytest.param(n, marks=[] if n < FEW else [pytest.mark.soak])
@@ -54,10 +56,25 @@ def made_before_anything_is_killed(gateway) -> dict[int, str]:
     return {chance: gateway.new_bucket() for chance in range(2 * ROUNDS)}
 
 
+def wait_for_end(one: subprocess.Popen, delay: float):
+    """Returns after so long, or as soon as the command has ended."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        one.wait(delay)
+
+
+def wait_for_operation(house: House, one: str, delay: float):
+    """The same of an operation, as the catalogue has it."""
+    end = time.monotonic() + delay
+    while (left := end - time.monotonic()) > 0 and house.rows(
+            "SELECT 1 FROM operations WHERE id = ? AND state IN"
+            " ('queued', 'running')", one):
+        time.sleep(min(left, LOOK_S))
+
+
 def kill_under_way(machine: Machine, verb: str, folder, delay: float):
     """Begins a command and kills it after so long."""
     with started(machine.house, verb, folder) as one:
-        time.sleep(delay)
+        wait_for_end(one, delay)
         one.kill()
         one.communicate()
 
@@ -123,7 +140,7 @@ def test_a_killed_uploader_is_gone_on_with(gateway, pattern, seconds, chance):
         one = begin(house, PERSIST)
         for _ in range(2):
             house.uploader.start()
-            time.sleep(at.uniform(0, 1.3 * seconds[0]))
+            wait_for_operation(house, one, at.uniform(0, 1.3 * seconds[0]))
             kill_all(house)
             assert operation(house, one)["state"] != "failed"
         house.uploader.start()
@@ -133,7 +150,7 @@ def test_a_killed_uploader_is_gone_on_with(gateway, pattern, seconds, chance):
         one = begin(house, DOWNLOAD)
         for _ in range(2):
             house.uploader.start()
-            time.sleep(at.uniform(0, 1.3 * seconds[1]))
+            wait_for_operation(house, one, at.uniform(0, 1.3 * seconds[1]))
             kill_all(house)
         house.uploader.start()
         assert wait_over(house, one)["state"] == "done"
@@ -141,9 +158,8 @@ def test_a_killed_uploader_is_gone_on_with(gateway, pattern, seconds, chance):
 
 
 @contextlib.contextmanager
-def an_outage_after(gateway: Gateway, delay: float):
-    """The S3 server is killed so long after, and is back at the end."""
-    time.sleep(delay)
+def an_outage(gateway: Gateway):
+    """The S3 server is killed, and is back at the end."""
     gateway.kill()
     try:
         yield
@@ -161,7 +177,8 @@ def test_a_killed_server_costs_a_command_and_nothing_else(
                 (a, "persist-job", pattern, seconds[0]),
                 (b, "download-job", back, seconds[1])):
             with started(machine.house, verb, folder) as one:
-                with an_outage_after(gateway, at.uniform(0, most)):
+                wait_for_end(one, at.uniform(0, most))
+                with an_outage(gateway):
                     _, complained = one.communicate(timeout=60 * SLOWNESS)
             assert one.returncode in (0, 1), complained
             machine.run(verb, folder)
@@ -178,7 +195,8 @@ def test_an_operation_outlives_an_outage(
         shutil.copytree(pattern, folder_of(house))
         house.uploader.start()
         one = begin(house, PERSIST)
-        with an_outage_after(gateway, at.uniform(0, 1.3 * seconds[0])):
+        wait_for_operation(house, one, at.uniform(0, 1.3 * seconds[0]))
+        with an_outage(gateway):
             time.sleep(at.uniform(0, 2))
         # Ceph itself is silent for up to half a minute after such a death.
         done = wait_over(house, one, 55.0)

@@ -68,7 +68,7 @@ def own_house(new_house):
 
 def when(house: House, state: str, deadline: float = 5.0) -> House:
     """Returns it once the storage is known to be so."""
-    wait_until(lambda: house.status()["storage"] == state,
+    wait_until(lambda: house.storage() == state,
                f"storage {state}", deadline)
     return house
 

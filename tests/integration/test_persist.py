@@ -67,7 +67,7 @@ def town(shared_cloud_house):
 
 def settled(one, word: str):
     """Waits until the whole house knows how the storage is."""
-    wait_until(lambda: one.status()["storage"] == word, f"storage {word}")
+    wait_until(lambda: one.storage() == word, f"storage {word}")
 
 
 def kept(one, count: int = 1) -> list[tuple[str, bytes]]:

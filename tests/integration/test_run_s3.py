@@ -15,7 +15,7 @@ import urllib.request
 import pytest
 
 import gateway as gateways
-from house import (SCAN_S, SLOWNESS, children_of, free_port, is_alive, kill,
+from house import (SLOWNESS, children_of, free_port, is_alive, kill,
                    need_tool, processes, processes_about, wait_until,
                    words_of)
 from test_run import Run, heed_signals, project, start  # noqa: F401
@@ -90,7 +90,7 @@ def new_uploader(run: Run, known: set[int]) -> int:
         new = set(uploaders(run)) - known
         children = {child for pid in new for child in children_of(pid)}
         return new - children
-    chief, = wait_until(found, "an uploader", 5.0, SCAN_S)
+    chief, = wait_until(found, "an uploader", 5.0)
     known.update({chief}, children_of(chief))
     return chief
 
@@ -195,8 +195,7 @@ def test_the_next_run_cleans_up_after_a_killed_one(start_s3):
     run = start_s3().ready()
     assert uploaders(run)
     run.process.kill()
-    wait_until(lambda: not uploaders(run), "deploy/run's own end",
-               pause=SCAN_S)
+    wait_until(lambda: not uploaders(run), "deploy/run's own end")
     run.wait()
     again = start_s3(run.folder, PORT=str(run.port),
                      S3_PORT=str(run.s3_port)).ready()
@@ -306,4 +305,4 @@ def test_the_server_ends_with_the_process_that_started_it():
     assert done.returncode == -signal.SIGKILL, done.stderr
     folder = pathlib.Path(done.stdout.strip())
     wait_until(lambda: not processes_about(folder) and not folder.exists(),
-               "the server's end", pause=SCAN_S)
+               "the server's end")

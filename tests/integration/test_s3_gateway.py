@@ -102,13 +102,27 @@ def bucket(own_gateway, tmp_path):
     return Bucket(own_gateway, tmp_path)
 
 
-def fetch(url: str, *options: str) -> tuple[int, bytes]:
+def fetch_all(folder, *asked: tuple[str, ...]) -> list[tuple[int, bytes]]:
+    """What curl gets of URLs, each with its options, by one process."""
+    plans = []
+    for n, (url, *options) in enumerate(asked):
+        plans.append("\n".join([f'url = "{url}"', "path-as-is", "globoff",
+                                f'output = "{folder}/curl-{n}"',
+                                'write-out = "%{http_code}\\n"', *options]))
+        (folder / f"curl-{n}").write_bytes(b"")
     done = subprocess.run(
-        ["curl", "-sS", "--path-as-is", "-g", "-w", "\n%{http_code}",
-         *options, url], capture_output=True, timeout=30 * SLOWNESS,
-        check=True)
-    body, _, code = done.stdout.rpartition(b"\n")
-    return int(code), body
+        ["curl", "-sS", "--fail-early", "-K", "-"],
+        input="\nnext\n".join(plans), text=True, capture_output=True,
+        timeout=SECONDS * SLOWNESS, check=True)
+    codes = done.stdout.split()
+    return [(int(code), (folder / f"curl-{n}").read_bytes())
+            for n, code in zip(range(len(asked)), codes, strict=True)]
+
+
+def fetch(folder, url: str) -> tuple[int, bytes]:
+    """The same of one."""
+    [said] = fetch_all(folder, (url,))
+    return said
 
 
 def test_each_operation_does_what_boto3_sees(bucket):
@@ -188,17 +202,21 @@ def test_presigned_urls_of_every_key_open_with_curl(bucket):
     bucket.must("put", path, *keys)
     gets, _ = bucket.must("presign", "GET", "3600", "0", *keys)
     heads, _ = bucket.must("presign", "HEAD", "3600", "0", *keys)
-    for key, get, head in zip(keys, gets, heads):
+    others = [bucket.boto.generate_presigned_url(
+        "get_object", {"Bucket": bucket.name, "Key": key}, ExpiresIn=3600)
+        for key in keys]
+    said = fetch_all(bucket.folder, *[one for get, head, other in zip(
+        gets, heads, others, strict=True) for one in (
+            (get["url"],), (head["url"], "head"), (head["url"],), (other,))])
+    for n, (key, get, other) in enumerate(zip(keys, gets, others)):
+        got, headed, of_another_method, of_boto3 = said[4 * n:4 * n + 4]
         assert get["lives_s"] == 3600
-        assert fetch(get["url"]) == (200, b"behind a link"), key
-        assert fetch(head["url"], "-I")[0] == 200, key
-        assert fetch(head["url"])[0] == 403, key  # of another method
-        other = bucket.boto.generate_presigned_url(
-            "get_object", {"Bucket": bucket.name, "Key": key},
-            ExpiresIn=3600)
+        assert got == (200, b"behind a link"), key
+        assert headed[0] == 200, key
+        assert of_another_method[0] == 403, key
         ours, theirs = map(urllib.parse.urlsplit, (get["url"], other))
         assert ours[:3] == theirs[:3]
-        assert fetch(other) == (200, b"behind a link"), key
+        assert of_boto3 == (200, b"behind a link"), key
 
 
 def test_a_presigned_url_with_a_window_is_one_and_opens(bucket):
@@ -209,7 +227,7 @@ def test_a_presigned_url_with_a_window_is_one_and_opens(bucket):
             break
     [url] = {line["url"] for line in lines}
     assert 300 <= lines[0]["lives_s"] <= 600
-    assert fetch(url) == (200, b"window")
+    assert fetch(bucket.folder, url) == (200, b"window")
 
 
 def test_presigned_urls_name_the_public_endpoint(bucket):
@@ -218,7 +236,7 @@ def test_presigned_urls_name_the_public_endpoint(bucket):
     [line], _ = bucket.must("presign", "GET", "60", "0", "a.png",
                             S3_PUBLIC_ENDPOINT=f"http://localhost:{port}/")
     assert line["url"].startswith(f"http://localhost:{port}/{bucket.name}/a")
-    assert fetch(line["url"]) == (200, b"public")
+    assert fetch(bucket.folder, line["url"]) == (200, b"public")
 
 
 def test_over_a_thousand_keys_are_listed_whole(bucket):
@@ -304,7 +322,7 @@ def test_the_bucket_may_stand_in_the_hosts_name(bucket):
     assert lines[0]["url"].startswith(host + "a%20b%2Bc?")
     bucket.must("copy", "a//b", "a b+c", **virtual)
     lines, _ = bucket.must("presign", "GET", "60", "0", "a b+c", **virtual)
-    assert fetch(lines[0]["url"]) == (200, b"virtual")
+    assert fetch(bucket.folder, lines[0]["url"]) == (200, b"virtual")
     listed, _ = bucket.must("list", "a b", **virtual)
     assert listed[0]["key"] == "a b+c"
 
