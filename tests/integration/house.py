@@ -10,6 +10,7 @@ no secret in any of it.
 
 import contextlib
 import ctypes
+import errno
 import json
 import os
 import pathlib
@@ -39,6 +40,8 @@ PORTS = range(10000, 32000)  # below those that the kernel gives by itself
 STORE = "mv/outputs/character_reference"
 STORAGE_STATE = re.compile(r'^charref_storage_state\{state="(\w+)"\} 1$', re.M)
 SANITIZER_EXIT = 99
+# A link to nothing is no file, nor is a link in a circle or through a file.
+NO_FILE = (errno.ENOENT, errno.ELOOP, errno.ENOTDIR)
 PAUSE_S, PAUSE_MAX_S = 0.01, 0.1  # between two looks of wait_until
 LIVE: list["House"] = []  # for the report of a failed test
 POOLS = ("fast", "lookup", "slow")
@@ -700,7 +703,12 @@ class House:
 
     def _change_of(self, path: str) -> tuple[int, int, int] | None:
         """What tells a file's last change; None when it was read since."""
-        status = os.stat(path)
+        try:
+            status = os.stat(path)
+        except OSError as why:
+            if why.errno in NO_FILE:
+                return None
+            raise
         now = (status.st_ino, status.st_size, status.st_mtime_ns)
         if not stat.S_ISREG(status.st_mode) or status.st_size >= 64 << 20 \
                 or self.clean.get(path) == now:
