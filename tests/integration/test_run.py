@@ -176,9 +176,10 @@ def test_with_a_bucket_what_is_persisted_comes_there_though_gets_do_not(
 
 @pytest.fixture(scope="module")
 def running(project):
-    """One run that several tests ask."""
+    """One run that several tests ask; it waits less than [delay 30] does."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="cr-", dir="/tmp"))
-    run = Run(project, folder, GENERATE_DEADLINE="4").ready()
+    run = Run(project, folder,
+              GENERATE_DEADLINE=str(min(int(2 * SLOWNESS), 25))).ready()
     yield run
     run.stop()
     run.must_be_gone()
