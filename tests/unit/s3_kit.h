@@ -17,19 +17,22 @@
 
 #include "folder.h"
 
+/* What the server sends before it closes.  It says that it will, or a client
+ * may send its next request into a connection that is about to end. */
 #define REPLY(status, headers, body)                                           \
-	"HTTP/1.1 " status "\r\nx-amz-request-id: TX1\r\n" headers "\r\n" body
+	HEAD_OF(status, "Connection: close\r\n" headers) body
+#define HEAD_OF(status, headers)                                               \
+	"HTTP/1.1 " status "\r\nx-amz-request-id: TX1\r\n" headers "\r\n"
 #define DONE REPLY("200 OK", "ETag: \"e7\"\r\nContent-Length: 0\r\n", "")
 #define GONE REPLY("204 No Content", "", "")
 #define FOUND(body)                                                            \
 	REPLY("200 OK", "ETag: \"e7\"\r\nContent-Length: 5\r\n", body)
 #define ERROR(status, headers, inside)                                         \
-	REPLY(status, headers "Connection: close\r\n",                         \
-	    "<Error>" inside "</Error>")
+	REPLY(status, headers, "<Error>" inside "</Error>")
 #define CODE(status, code) ERROR(status, "", "<Code>" code "</Code>")
-#define NOTHING REPLY("404 N", "Connection: close\r\n", "")
+#define NOTHING REPLY("404 N", "", "")
 #define COPIED                                                                 \
-	REPLY("200 OK", "Connection: close\r\n",                               \
+	REPLY("200 OK", "",                                                    \
 	    "<CopyObjectResult><ETag>e7</ETag></CopyObjectResult>")
 
 enum { KIT_REST_MS = CREDS_SHARED_MS };

@@ -24,7 +24,7 @@
 	"\x08\x02\0\0\0CRC4\0\0\0\x02IDATzzCRC4\0\0\0\0IENDCRC4"
 #define REFUSING "http://127.0.0.1:1" /* a port that nobody listens on */
 #define NO_KEYS "<ListBucketResult><KeyCount>0</KeyCount></ListBucketResult>"
-#define EMPTY_LIST REPLY("200 OK", "Connection: close\r\n", NO_KEYS)
+#define EMPTY_LIST REPLY("200 OK", "", NO_KEYS)
 #define PLAY(...)                                                              \
 	play((const struct act[]){ __VA_ARGS__ },                              \
 	    sizeof((const struct act[]){ __VA_ARGS__ }) / sizeof(struct act))

@@ -20,7 +20,7 @@
 	    "ETag: \"" etag "\"\r\nContent-Length: 5\r\n"                      \
 	    "x-amz-meta-sha256: abc\r\n",                                      \
 	    "")
-#define HIDDEN REPLY("403 F", "Connection: close\r\n", "")
+#define HIDDEN REPLY("403 F", "", "")
 #define REFUSED CODE("501 N", "NotImplemented")
 #define FALSE_SAYS_S3 CODE("412 P", "PreconditionFailed")
 

@@ -15,7 +15,7 @@
 	play((const struct act[]){ __VA_ARGS__ },                              \
 	    sizeof((const struct act[]){ __VA_ARGS__ }) / sizeof(struct act))
 
-#define DOCUMENT(text) REPLY("200 OK", "Connection: close\r\n", text)
+#define DOCUMENT(text) REPLY("200 OK", "", text)
 #define BEGUN(id)                                                              \
 	DOCUMENT("<InitiateMultipartUploadResult><UploadId>" id "</UploadId>"  \
 		 "</InitiateMultipartUploadResult>")
@@ -371,9 +371,11 @@ an_upload_that_is_gone_is_begun_anew(void **state)
 }
 
 #define THERE(size, sha256, mtime)                                             \
-	"HTTP/1.1 200 OK\r\nETag: \"whole-3\"\r\nContent-Length: " size        \
-	"\r\nx-amz-meta-sha256: " sha256 "\r\nx-amz-meta-mtime: " mtime        \
-	"\r\n\r\n"
+	REPLY("200 OK",                                                        \
+	    "ETag: \"whole-3\"\r\nContent-Length: " size                       \
+	    "\r\nx-amz-meta-sha256: " sha256 "\r\nx-amz-meta-mtime: " mtime    \
+	    "\r\n",                                                            \
+	    "")
 
 static void
 an_upload_that_was_completed_unheard_is_done(void **state)
@@ -402,7 +404,7 @@ an_upload_that_was_completed_unheard_is_done(void **state)
 #define WHOLE                                                                  \
 	LISTED(PART("1", FIRST, "e1") PART("2", FIRST, "e2")                   \
 		PART("3", "5", "e3"))
-#define ANOTHER "HTTP/1.1 200 OK\r\nETag: \"e7\"\r\nContent-Length: 5\r\n\r\n"
+#define ANOTHER REPLY("200 OK", "ETag: \"e7\"\r\nContent-Length: 5\r\n", "")
 
 /* It goes on with an upload whose parts are all there. */
 static int
