@@ -17,7 +17,7 @@ ifneq ($(filter-out programs tools units fuzzers build/%,$(or $(MAKECMDGOALS),al
 endif
 
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-LDFLAGS_asan   := -static-libasan -static-libubsan # a third quicker to start
+LDFLAGS_asan    = $(if $(findstring clang,$(CC)),,-static-libasan -static-libubsan) # a quicker start
 CFLAGS_debug   := -O1 -g3
 CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 CFLAGS_asan    := -O1 -g1 $(SANITIZE)

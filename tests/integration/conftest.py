@@ -27,13 +27,17 @@ def pytest_sessionstart(session):
                         f"make F={houses.FLAVOUR} programs", 3)
 
 
-def marks_of(item) -> set[str]:
-    """The names of a test's marks, its fixtures' included."""
+def mark_by_fixtures(item):
+    """Gives a test the marks that go with its fixtures."""
     fixtures = set(item.fixturenames)
     if WITHOUT_WORKERS & fixtures:
         item.add_marker(pytest.mark.once)
     if SYSTEMS & fixtures:
         item.add_marker(pytest.mark.systems)
+
+
+def marks_of(item) -> set[str]:
+    """The names of a test's marks."""
     return {mark.name for mark in item.iter_markers()}
 
 
@@ -46,6 +50,8 @@ def pytest_collection_modifyitems(config, items):
         out.add("soak")
     if houses.IS_ASAN:
         out |= {"plain", "once"}
+    for item in items:
+        mark_by_fixtures(item)
     left = [item for item in items if out & marks_of(item)]
     items[:] = [item for item in items if not out & marks_of(item)]
     if left:

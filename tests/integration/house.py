@@ -586,6 +586,10 @@ class House:
         said = next(iter(self.pools.values())).wire().ask("GET", "/metrics")
         return STORAGE_STATE.search(said.body.decode())[1]
 
+    def wait_for_storage(self, word: str, deadline: float = 10.0):
+        """Waits until the whole house knows the storage to be so."""
+        wait_until(lambda: self.storage() == word, f"storage {word}", deadline)
+
     # -- looking
 
     def pids(self) -> list[int]:

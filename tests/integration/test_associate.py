@@ -48,7 +48,7 @@ def town(shared_cloud_house):
     one = shared_cloud_house
     one.cloud.forget()
     one.model.forget()
-    settled(one, "up")
+    one.wait_for_storage("up")
     before = list(one.pids())
     yield one
     assert one.pids() == before
@@ -63,11 +63,6 @@ def job(request) -> str:
     """A job's id that no other test has."""
     name = "".join(c if c.isalnum() else "-" for c in request.node.name)
     return f"job-{name[5:60]}"
-
-
-def settled(one, word: str):
-    """Waits until the whole house knows how the storage is."""
-    wait_until(lambda: one.storage() == word, f"storage {word}")
 
 
 def kept(one, count: int = 1) -> dict[str, bytes]:
@@ -395,7 +390,7 @@ def test_fetched_bytes_must_be_those_that_were_recorded(town, job):
     assert statuses(associate(town, job, [image_id])) == ["failed"]
     assert not copy_in(town, job, image_id).exists()
     town.cloud.forget()
-    settled(town, "up")
+    town.wait_for_storage("up")
     assert statuses(associate(town, job, [image_id])) == ["copied"]
     assert copy_in(town, job, image_id).read_bytes() == data
 
@@ -438,7 +433,7 @@ def test_while_the_storage_is_down_all_are_queued_and_then_come(town, job):
     images = kept(town, 5)
     persist(town, *list(images)[:2])
     town.cloud.set_mode("refuse")
-    settled(town, "down")
+    town.wait_for_storage("down")
     got = associate(town, job, [*images, "unknown-now"])
     assert statuses(got) == ["queued"] * 5 + ["failed"]
     assert got.seconds < 2 * SLOWNESS

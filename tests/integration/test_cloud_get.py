@@ -76,8 +76,7 @@ def made(house: House, make=pictures.png) -> tuple[str, bytes]:
 
 def when_up(house: House) -> House:
     """Returns it once the storage is known to be well."""
-    wait_until(lambda: house.storage() == "up",
-               "a storage that is well", 5.0)
+    house.wait_for_storage("up", 5.0)
     return house
 
 

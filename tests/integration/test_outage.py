@@ -68,8 +68,7 @@ def own_house(new_house):
 
 def when(house: House, state: str, deadline: float = 5.0) -> House:
     """Returns it once the storage is known to be so."""
-    wait_until(lambda: house.storage() == state,
-               f"storage {state}", deadline)
+    house.wait_for_storage(state, deadline)
     return house
 
 
@@ -147,7 +146,7 @@ class Gets:
                 assert reply.headers["x-asset-source"] == "local"
                 assert reply.body in files.values()
 
-    def wait_for_more(self, count: int = 1):
+    def wait_for_more(self, count: int):
         """Waits until so many more have been asked and answered."""
         begin = time.monotonic()
         wait_until(lambda: len(self.between(begin, math.inf)) >= count,

@@ -57,17 +57,12 @@ def town(shared_cloud_house):
     one = shared_cloud_house
     one.cloud.forget()
     one.model.forget()
-    settled(one, "up")
+    one.wait_for_storage("up")
     before = list(one.pids())
     yield one
     assert one.pids() == before
     assert not one.cloud.complaints, one.cloud.complaints
     one.inspect()
-
-
-def settled(one, word: str):
-    """Waits until the whole house knows how the storage is."""
-    wait_until(lambda: one.storage() == word, f"storage {word}")
 
 
 def kept(one, count: int = 1) -> list[tuple[str, bytes]]:
@@ -203,7 +198,7 @@ def test_only_post_is_taken(town):
 def test_while_the_storage_is_down_it_waits_and_then_comes(town):
     [(image_id, data)] = kept(town)
     town.cloud.set_mode("refuse")
-    settled(town, "down")
+    town.wait_for_storage("down")
     got = persist(town, image_id, "job-1")
     got.must_fail(503, "Unavailable")
     assert got.seconds < 1 * SLOWNESS
@@ -625,7 +620,7 @@ def test_while_the_storage_is_down_the_command_fails_and_nothing_is_lost(
         town, desk):
     data = pictures.png()
     town.cloud.set_mode("refuse")
-    settled(town, "down")
+    town.wait_for_storage("down")
     done = town.charref("persist", "later", lay(desk, "a", data), "--json")
     assert done.returncode == 1
     assert json.loads(done.stdout)["detail"]["error"] == "Unavailable"
@@ -781,14 +776,14 @@ def test_a_storage_that_is_down_has_no_urls(town, mode, word, status, error):
     [(image_id, _)] = kept(town)
     persist(town, image_id)
     town.cloud.set_mode(mode)
-    settled(town, word)
+    town.wait_for_storage(word)
     for got in (ask_url(town, image_id), persist(town, image_id),
                 ask_url(town, "not-known")):
         got.must_fail(status, error)
     for verb in ("url", "persist"):
         assert town.charref(verb, image_id).returncode == 1
     town.cloud.set_mode("up")
-    settled(town, "up")
+    town.wait_for_storage("up")
     assert ask_url(town, image_id).status == 200
     assert persist(town, image_id).status == 200
     assert len(puts(town, key_of(image_id))) == 1
@@ -833,7 +828,7 @@ def test_a_storage_that_hangs_is_waited_for_no_longer_than_said(long_wait):
         f"{long_wait.last}: queued\n"
     assert state_of(one, long_wait.last, "k") == "waiting"
     assert done.returncode == 1 and seconds < LIMIT_S + 2 * SLOWNESS
-    settled(one, "down")
+    one.wait_for_storage("down")
     now = persist(one, first)
     now.must_fail(503, "Unavailable")
     assert now.seconds < 1 * SLOWNESS

@@ -506,3 +506,9 @@ def test_its_files_are_closed_to_others(running):
                  running.run_dir / "slow-a.sock", running.store,
                  running.run_dir / "log/charref.log"):
         assert path.stat().st_mode & 0o007 == 0, path
+
+
+def test_a_text_that_reads_like_the_mark_of_a_secret_is_in_its_env(start):
+    run = start(AWS_ROLE_SESSION_NAME="set").ready()
+    assert "AWS_ROLE_SESSION_NAME='set'\n" in \
+        (run.run_dir / "env").read_text()

@@ -62,8 +62,7 @@ def a_cloudy_house(shared_cloud):
 
 def wait_up(house):
     """Until the storage is known to be well."""
-    wait_until(lambda: house.storage() == "up", "a storage",
-               15.0)
+    house.wait_for_storage("up", 15.0)
 
 
 def with_bytes(reply) -> dict[str, bytes]:
@@ -203,7 +202,7 @@ def test_no_outage_fails_a_generation_or_slows_it_for_long(house, mode, word):
     first = house.http.generate(num_images=2)  # nobody knows yet
     assert urls(first) == [None, None]
     assert first.seconds < BUDGET_S + MARGIN_S
-    wait_until(lambda: house.storage() == word, word)
+    house.wait_for_storage(word)
     images = with_bytes(first)
     for _ in range(3):
         reply = house.http.generate(num_images=2)
@@ -242,7 +241,7 @@ def test_a_replay_has_the_urls_that_the_first_answer_had_not(house):
 def test_a_replay_has_no_url_of_a_bucket_that_is_down(house):
     first = house.http.generate(num_images=1, key="down")
     house.cloud.set_mode("refuse")
-    wait_until(lambda: house.storage() == "down", "bad news")
+    house.wait_for_storage("down")
     again = house.http.generate(num_images=1, key="down")
     assert with_bytes(again) == with_bytes(first) and urls(again) == [None]
     house.cloud.set_mode("up")
